@@ -1,0 +1,107 @@
+"""Keeping below the providers' rate limits.
+
+The clients only know the :class:`RateLimiter` protocol. In production the limiter counts in the
+database (``warehouse.rate_limits.PostgresRateLimiter``), so that all processes together stay
+below one location's limit; :class:`LocalRateLimiter` counts within one process.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """At most ``capacity`` requests in any ``per_seconds`` seconds, as a token bucket.
+
+    A bucket of ``burst`` tokens that refills at ``rate`` lets at most ``burst - 1 + rate * window``
+    requests (rounded up) through any window. Sizing the bucket at the whole capacity would
+    therefore pass twice the provider's limit; here both share it, a tenth as burst and the rest
+    as refill, so that the promise holds for every window.
+    """
+
+    capacity: int
+    per_seconds: float
+
+    def __post_init__(self) -> None:
+        if self.capacity < 1 or not self.per_seconds > 0:
+            raise ValueError(
+                f"a rate limit needs capacity >= 1 and per_seconds > 0, got "
+                f"{self.capacity} per {self.per_seconds} s"
+            )
+
+    @property
+    def burst(self) -> int:
+        """Tokens the bucket holds when full: how many may go out at once."""
+        return max(1, self.capacity // 10)
+
+    @property
+    def rate(self) -> float:
+        """Tokens a second that flow back into the bucket."""
+        return (self.capacity - self.burst + 1) / self.per_seconds
+
+    def at_most(self, share: float) -> RateLimit:
+        """The same limit with a margin: ``at_most(0.95)`` uses 95 % of the provider's."""
+        return RateLimit(max(1, int(self.capacity * share)), self.per_seconds)
+
+
+class RateLimiter(Protocol):
+    """Blocks until the caller may go."""
+
+    def acquire(
+        self, key: str, limit: RateLimit, tokens: int = 1, timeout: float | None = None
+    ) -> float:
+        """Take ``tokens`` from the bucket named ``key``, waiting for them if need be.
+
+        Returns:
+            The seconds waited.
+
+        Raises:
+            TimeoutError: the tokens would not be there within ``timeout`` seconds; none is taken.
+            ValueError: ``tokens`` is below 1, or more than the bucket can ever hold.
+        """
+        ...
+
+
+class LocalRateLimiter:
+    """A :class:`RateLimiter` for the threads of one process: tests and one-off tools.
+
+    Takers are served in order: each books its tokens at once, letting the balance go negative,
+    and sleeps until its booking has been refilled. ``monotonic`` and ``sleep`` (both in seconds)
+    are there for tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def acquire(
+        self, key: str, limit: RateLimit, tokens: int = 1, timeout: float | None = None
+    ) -> float:
+        """See :meth:`RateLimiter.acquire`."""
+        if not 1 <= tokens <= limit.burst:
+            raise ValueError(f"{tokens} tokens at once, the bucket {key!r} holds {limit.burst}")
+        with self._lock:
+            now = self._monotonic()
+            balance, at = self._buckets.get(key, (float(limit.burst), now))
+            balance = min(float(limit.burst), balance + (now - at) * limit.rate) - tokens
+            wait = max(0.0, -balance / limit.rate)
+            if timeout is not None and wait > timeout:
+                raise TimeoutError(
+                    f"rate limit {key!r}: {wait:.1f} s to wait, {timeout:.1f} s allowed"
+                )
+            self._buckets[key] = (balance, now)
+        if wait > 0:
+            self._sleep(wait)
+        return wait
