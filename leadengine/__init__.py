@@ -1,0 +1,1 @@
+"""What every room of the engine uses: settings, errors, clock, logging, the command line."""
