@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -15,9 +16,11 @@ from psycopg import sql
 os.environ["LEADENGINE_HOME"] = tempfile.mkdtemp(prefix="leadengine-test-")
 
 from leadengine.settings import Settings, load_settings
-from providers.sandbox.launcher import SandboxProcess, start_sandbox
 from warehouse.database import Database, open_database, release_embedded
 from warehouse.migrate import upgrade
+
+if TYPE_CHECKING:
+    from providers.sandbox.launcher import SandboxProcess
 
 _PROVIDER_PREFIXES = ("GHL_", "TWILIO_", "SENDGRID_", "APOLLO_", "ANTHROPIC_", "MLFLOW_")
 _numbers = itertools.count(1)
@@ -95,8 +98,10 @@ def db(template_database: Database) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SandboxProcess"]:
     """A running sandbox with a brokerage of 300 simulated contacts."""
+    from providers.sandbox.launcher import start_sandbox
+
     home: Path = tmp_path_factory.mktemp("sandbox-home")
     process = start_sandbox(home, port=None, contacts=300, seed=11)
     yield process
@@ -104,6 +109,6 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess
 
 
 @pytest.fixture
-def sandbox_settings(settings: Settings, sandbox: SandboxProcess) -> Settings:
+def sandbox_settings(settings: Settings, sandbox: "SandboxProcess") -> Settings:
     """Settings whose providers are the session's sandbox."""
     return settings.use_sandbox(sandbox.url, sandbox.credentials)
