@@ -1,0 +1,1 @@
+"""Scores: training, evaluation, registry, batch and online scoring, reasons."""

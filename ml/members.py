@@ -1,0 +1,190 @@
+"""The models that a score is made of, in the form in which they are applied.
+
+Each gives log-odds, and each gives them as a base plus one exact contribution per feature. Both
+are stored as text or JSON and applied without scikit-learn: no pickle, no import on the hot path.
+The arithmetic goes element by element in a fixed order, so a lead scored alone gets the same bits
+as in a batch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import lightgbm as lgb
+import numpy as np
+
+from ml.schema import FIRST_LEVEL, Matrix, Schema
+
+
+class Member(Protocol):
+    """One fitted model."""
+
+    def log_odds(self, matrix: Matrix) -> Matrix:
+        """Log-odds per row."""
+        ...
+
+    def contributions(self, matrix: Matrix) -> Matrix:
+        """One column per feature and the base last; a row sums to its log-odds."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        ...
+
+
+@dataclass
+class Boosting:
+    """LightGBM trees."""
+
+    booster: lgb.Booster
+
+    def log_odds(self, matrix: Matrix) -> Matrix:
+        """Log-odds per row."""
+        return np.asarray(self.booster.predict(matrix, raw_score=True), dtype=np.float64)
+
+    def contributions(self, matrix: Matrix) -> Matrix:
+        """Tree SHAP values: one column per feature and the base last."""
+        return np.asarray(self.booster.predict(matrix, pred_contrib=True), dtype=np.float64)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The trees as LightGBM's own text."""
+        return {"kind": "boosting", "model": self.booster.model_to_string()}
+
+
+@dataclass(frozen=True)
+class Term:
+    """One column of the linear model's design.
+
+    Attributes:
+        feature: position of the feature it is made of.
+        kind: ``value``, ``log`` (signed log of 1 + |x|), ``missing``, or ``level``.
+        code: the category's code, where ``kind`` is ``level``.
+        centre, scale: what standardises it.
+    """
+
+    feature: int
+    kind: str
+    code: int = 0
+    centre: float = 0.0
+    scale: float = 1.0
+
+    def column(self, matrix: Matrix) -> Matrix:
+        """The term's standardised value per row; a missing number stands at the centre."""
+        raw = matrix[:, self.feature]
+        if self.kind == "level":
+            values = (raw == self.code).astype(np.float64)
+        elif self.kind == "missing":
+            values = np.isnan(raw).astype(np.float64)
+        else:
+            values = np.sign(raw) * np.log1p(np.abs(raw)) if self.kind == "log" else raw
+            # Far outliers would otherwise carry a linear score anywhere.
+            values = np.clip((values - self.centre) / self.scale, -6.0, 6.0)
+            return np.where(np.isnan(raw), 0.0, values)
+        return (values - self.centre) / self.scale
+
+
+@dataclass
+class Linear:
+    """Logistic regression; contributions are relative to the training rows' mean."""
+
+    terms: tuple[Term, ...]
+    coefficients: tuple[float, ...]
+    intercept: float
+    features: int
+
+    def log_odds(self, matrix: Matrix) -> Matrix:
+        """Log-odds per row."""
+        total = np.full(len(matrix), self.intercept)
+        for term, coefficient in zip(self.terms, self.coefficients, strict=True):
+            total += coefficient * term.column(matrix)
+        return total
+
+    def contributions(self, matrix: Matrix) -> Matrix:
+        """One column per feature and the intercept last."""
+        out = np.zeros((len(matrix), self.features + 1))
+        out[:, -1] = self.intercept
+        for term, coefficient in zip(self.terms, self.coefficients, strict=True):
+            out[:, term.feature] += coefficient * term.column(matrix)
+        return out
+
+    def to_dict(self) -> dict[str, Any]:
+        """Terms and coefficients."""
+        return {
+            "kind": "linear",
+            "terms": [[t.feature, t.kind, t.code, t.centre, t.scale] for t in self.terms],
+            "coefficients": list(self.coefficients),
+            "intercept": self.intercept,
+            "features": self.features,
+        }
+
+
+@dataclass
+class Prior:
+    """No more than the share of conversions: what every other member must beat."""
+
+    value: float
+    features: int
+
+    def log_odds(self, matrix: Matrix) -> Matrix:
+        """The same for each row."""
+        return np.full(len(matrix), self.value)
+
+    def contributions(self, matrix: Matrix) -> Matrix:
+        """Nothing but the base."""
+        out = np.zeros((len(matrix), self.features + 1))
+        out[:, -1] = self.value
+        return out
+
+    def to_dict(self) -> dict[str, Any]:
+        """The log-odds."""
+        return {"kind": "prior", "value": self.value, "features": self.features}
+
+
+def member_from_dict(data: dict[str, Any]) -> Member:
+    """The reverse of a member's ``to_dict``."""
+    if data["kind"] == "boosting":
+        return Boosting(lgb.Booster(model_str=data["model"]))
+    if data["kind"] == "linear":
+        terms = tuple(Term(int(f), k, int(code), c, s) for f, k, code, c, s in data["terms"])
+        return Linear(terms, tuple(data["coefficients"]), data["intercept"], data["features"])
+    return Prior(data["value"], data["features"])
+
+
+def design_terms(schema: Schema, matrix: Matrix) -> tuple[Term, ...]:
+    """The linear model's terms, standardised on ``matrix``; constant ones are left out."""
+    terms: list[Term] = []
+    for i, feature in enumerate(schema.features):
+        column = matrix[:, i]
+        if feature.kind == "categorical":
+            terms += [Term(i, "level", code) for code in range(FIRST_LEVEL + len(feature.levels))]
+            continue
+        if np.isnan(column).any():
+            terms.append(Term(i, "missing"))
+        terms.append(Term(i, "value"))
+        if feature.kind == "numeric":
+            terms.append(Term(i, "log"))
+    return _standardised(terms, matrix)
+
+
+def _standardised(terms: Sequence[Term], matrix: Matrix) -> tuple[Term, ...]:
+    fitted = []
+    for term in terms:
+        raw = matrix[:, term.feature]
+        if term.kind in ("level", "missing"):
+            values = term.column(matrix)
+        else:
+            values = raw[~np.isnan(raw)]
+            if term.kind == "log":
+                values = np.sign(values) * np.log1p(np.abs(values))
+        scale = float(values.std()) if len(values) else 0.0
+        if scale > 1e-9:
+            fitted.append(Term(term.feature, term.kind, term.code, float(values.mean()), scale))
+    return tuple(fitted)
+
+
+def design(terms: Sequence[Term], matrix: Matrix) -> Matrix:
+    """The linear model's design matrix."""
+    out = np.empty((len(matrix), len(terms)))
+    for i, term in enumerate(terms):
+        out[:, i] = term.column(matrix)
+    return out
