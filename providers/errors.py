@@ -1,7 +1,7 @@
 """What can go wrong at a provider, told apart by the one thing a caller must know.
 
 A caller that sends messages needs to decide "may I try again?". That depends only on whether the
-effect may have happened, so the classes are named for it:
+effect may have happened, so the classes are named for it (and not ``…Error``):
 
 * :class:`NotSent`: it certainly did not happen. Trying again later is safe.
 * :class:`Rejected`: it certainly did not happen, and the same request will be refused again.
@@ -61,22 +61,29 @@ class ProviderError(LeadEngineError):
         self.reference = reference
 
 
-class NotSent(ProviderError):
+class NotSent(ProviderError):  # noqa: N818
     """The request never left, or was turned away before any work: safe to try again."""
 
     effect = "none"
     default_remedy = "Nothing happened at the provider: try again later."
 
 
-class Rejected(ProviderError):
+class Rejected(ProviderError):  # noqa: N818
     """The provider read the request and refused it: nothing happened, and a repeat is futile."""
 
     effect = "refused"
     default_remedy = "Correct the request or the account's settings: a repeat is refused again."
 
 
-class Unknown(ProviderError):
+class Unknown(ProviderError):  # noqa: N818
     """No usable answer came back: the effect may have happened. Look it up before a repeat."""
 
     effect = "unknown"
     default_remedy = "Look the effect up at the provider before trying again."
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the provider seems to be down, rather than to disagree: what a breaker counts."""
+    if isinstance(error, Unknown):
+        return error.reason != "unclear"
+    return isinstance(error, NotSent) and error.reason == "connect"

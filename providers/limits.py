@@ -61,8 +61,8 @@ class RateLimiter(Protocol):
             The seconds waited.
 
         Raises:
-            TimeoutError: the tokens would not be there within ``timeout`` seconds; none is taken.
-            ValueError: ``tokens`` is below 1, or more than the bucket can ever hold.
+            TimeoutError or LeadEngineError: the tokens would not be there within ``timeout``
+                seconds; none is taken.
         """
         ...
 
