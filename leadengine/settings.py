@@ -125,6 +125,11 @@ class Settings(BaseSettings):
         return self.leadengine_home.expanduser().resolve()
 
     @property
+    def dbt_target(self) -> Path:
+        """Where dbt puts its manifest, compiled SQL and logs."""
+        return self.home / "dbt"
+
+    @property
     def has_live_credentials(self) -> bool:
         """Whether a GoHighLevel account is configured; without one the sandbox stands in."""
         return bool(self.ghl_token or self.ghl_locations) and not self.sandbox_locations

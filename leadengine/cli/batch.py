@@ -1,0 +1,173 @@
+"""``leadengine batch``: plan, show, approve, dispatch, measure."""
+
+import getpass
+import json
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from leadengine.cli.context import engine, migrated_database
+from leadengine.clock import SystemClock
+from leadengine.errors import LeadEngineError
+
+app = typer.Typer(no_args_is_help=True)
+BatchId = Annotated[str, typer.Argument(help="The batch's id.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def _batch_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise LeadEngineError(
+            f"{text!r} is not the id of a batch.",
+            remedy="`leadengine batch plan` prints the id of the batch it plans.",
+        ) from error
+
+
+@app.command()
+def plan(
+    audience: Annotated[str, typer.Option(help="A file under activation/audiences.")] = "hottest",
+    sequence: Annotated[
+        str, typer.Option(help="A file under activation/sequences.")
+    ] = "recover_dormant",
+    size: Annotated[int, typer.Option(help="Leads to write to or hold out, at most.", min=1)] = 200,
+    channels: Annotated[str, typer.Option(help="sms, email or both, by comma.")] = "sms,email",
+    holdout_share: Annotated[
+        float, typer.Option(help="Share kept back to measure against.", min=0, max=0.9)
+    ] = 0.1,
+    dry_run: Annotated[bool, typer.Option(help="Plan only; such a batch is never sent.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Decides for every candidate whether, what and when to send, and why not."""
+    from activation.consent import sync_consent
+    from activation.plan import plan_batch
+    from activation.types import PlanRequest
+
+    settings, database = migrated_database()
+    sync_consent(database)
+    result = plan_batch(
+        database,
+        settings,
+        PlanRequest(
+            audience=audience,
+            sequence=sequence,
+            size=size,
+            channels=[channel.strip() for channel in channels.split(",") if channel.strip()],
+            holdout_share=holdout_share,
+            dry_run=dry_run,
+            planned_by=getpass.getuser(),
+        ),
+        SystemClock(),
+    )
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    "batch_id": str(result.batch_id),
+                    "digest": result.digest,
+                    "decisions": result.decisions,
+                    "reasons": result.reasons,
+                }
+            )
+        )
+        return
+    console = Console()
+    console.print(f"Batch {result.batch_id}")
+    _print_counts(console, "decision", result.decisions)
+    _print_counts(console, "reason", result.reasons)
+    console.print(f"Look at it:  leadengine batch show {result.batch_id}", soft_wrap=True)
+    if not dry_run:
+        console.print(f"Approve it:  leadengine batch approve {result.batch_id}", soft_wrap=True)
+
+
+def _print_counts(console: Console, heading: str, numbers: dict[str, int]) -> None:
+    rows = Table(heading, "leads", box=None)
+    for name, count in sorted(numbers.items(), key=lambda item: -item[1]):
+        rows.add_row(name, f"{count:,}")
+    console.print(rows)
+
+
+@app.command()
+def show(
+    batch: BatchId,
+    limit: Annotated[int, typer.Option(help="Leads per decision, at most.")] = 20,
+) -> None:
+    """Shows who is in, who is out, and why."""
+    _, database = migrated_database()
+    query = """
+        select decision, lead_id, channel, send_at, tier, score, reason_code, reason
+        from (
+            select items.*, row_number() over (partition by decision order by rank) as place
+            from ops.batch_items as items
+            where batch_id = %s
+        ) as numbered
+        where place <= %s
+        order by decision, rank
+    """
+    with database.connect() as connection:
+        rows = connection.execute(query, [_batch_id(batch), limit]).fetchall()
+    if not rows:
+        raise LeadEngineError(
+            f"There is no batch {batch}.", remedy="`leadengine batch plan` plans one."
+        )
+    table = Table("decision", "lead", "channel", "send at (UTC)", "tier", "score", "reason")
+    for decision, lead, channel, send_at, tier, score, _, reason in rows:
+        at = send_at.strftime("%Y-%m-%d %H:%M") if send_at else ""
+        shown = f"{score:.0%}" if score is not None else ""
+        table.add_row(decision, lead, channel or "", at, tier or "", shown, reason)
+    Console().print(table)
+
+
+@app.command()
+def approve(
+    batch: BatchId,
+    digest: Annotated[
+        str | None, typer.Option(help="The plan's digest; default: the one stored with it.")
+    ] = None,
+    approver: Annotated[
+        str | None, typer.Option("--by", help="Who approves; default: the user.")
+    ] = None,
+) -> None:
+    """Approves a plan, in a person's name; it holds for 24 hours."""
+    from activation.approve import approve_batch
+
+    _, database = migrated_database()
+    batch_id = _batch_id(batch)
+    if digest is None:
+        with database.connect() as connection:
+            row = connection.execute(
+                "select digest from ops.batches where batch_id = %s", [batch_id]
+            ).fetchone()
+        digest = row[0] if row else ""
+    name = approver or getpass.getuser()
+    approve_batch(database, batch_id, name, digest, SystemClock())
+    Console().print(f"Approved by {name}. Send it:  leadengine batch dispatch {batch}")
+
+
+@app.command()
+def dispatch(batch: BatchId) -> None:
+    """Sends an approved batch; a second call goes on where a first one stopped."""
+    from activation.dispatch import dispatch_batch
+
+    with engine() as opened:
+        report = dispatch_batch(
+            opened.database, opened.clients, opened.settings, _batch_id(batch), opened.clock
+        )
+    _print_counts(Console(), "status", report.statuses)
+
+
+@app.command()
+def measure(batch: BatchId, as_json: AsJson = False) -> None:
+    """What the batch brought against its holdout, or that it is too early to tell."""
+    from activation.measure import measure_batch
+
+    _, database = migrated_database()
+    result = measure_batch(database, _batch_id(batch), SystemClock())
+    if as_json:
+        typer.echo(json.dumps(result.as_dict(), default=str))
+    else:
+        Console().print(result.verdict)

@@ -1,0 +1,43 @@
+"""Everything Dagster knows, put together. ``workspace.yaml`` points here."""
+
+import dagster as dg
+
+from orchestration.defs.activation.assets import (
+    batch_results,
+    batches,
+    consent_logs,
+    crm_writes,
+    ledger_has_no_loose_ends,
+    sends,
+)
+from orchestration.defs.ingestion.assets import imported_leads, source_assets
+from orchestration.defs.ingestion.sensors import new_crm_data
+from orchestration.defs.ml.assets import lead_conversion, lead_scores, scores_are_fresh
+from orchestration.defs.quality.assets import quarantine
+from orchestration.defs.quality.checks import raw_expectations
+from orchestration.defs.warehouse.assets import dbt_models, dbt_models_after_scores, dbt_resource
+from orchestration.jobs import ALL_JOBS
+from orchestration.resources import Engine
+from orchestration.schedules import ALL_SCHEDULES
+
+defs = dg.Definitions(
+    assets=[
+        *source_assets,
+        imported_leads,
+        quarantine,
+        dbt_models,
+        lead_conversion,
+        lead_scores,
+        dbt_models_after_scores,
+        consent_logs,
+        batches,
+        sends,
+        batch_results,
+        crm_writes,
+    ],
+    asset_checks=[raw_expectations, scores_are_fresh, ledger_has_no_loose_ends],
+    jobs=ALL_JOBS,
+    schedules=ALL_SCHEDULES,
+    sensors=[new_crm_data],
+    resources={"engine": Engine(), "dbt": dbt_resource()},
+)

@@ -1,0 +1,1 @@
+"""The definitions, a folder per domain."""

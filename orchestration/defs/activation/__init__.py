@@ -1,0 +1,1 @@
+"""Nurture batches and the way back into the CRM."""

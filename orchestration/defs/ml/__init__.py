@@ -1,0 +1,1 @@
+"""Training the conversion model and scoring every open lead."""
