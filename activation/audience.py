@@ -1,0 +1,89 @@
+"""Audiences as declared data: ``activation/audiences/*.yaml``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from leadengine.errors import LeadEngineError
+
+AUDIENCES_DIR = Path(__file__).parent / "audiences"
+
+
+class AudienceError(LeadEngineError):
+    """An audience is unknown or its file cannot be used."""
+
+
+class AudienceFilter(BaseModel):
+    """Who belongs. Everything given must hold; what is left out does not matter."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tiers: tuple[str, ...] | None = None
+    min_score: float | None = Field(default=None, ge=0, le=1)
+    max_score: float | None = Field(default=None, ge=0, le=1)
+    sources: tuple[str, ...] | None = None
+    lead_intents: tuple[str, ...] | None = None
+    silent_days_min: int | None = Field(default=None, ge=0)
+    silent_days_max: int | None = Field(default=None, ge=0)
+    has_replied: bool | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """The filter as the bound parameters of ``sql/candidates.sql``."""
+        return {
+            "tiers": list(self.tiers) if self.tiers is not None else None,
+            "min_score": self.min_score,
+            "max_score": self.max_score,
+            "sources": list(self.sources) if self.sources is not None else None,
+            "lead_intents": list(self.lead_intents) if self.lead_intents is not None else None,
+            "silent_days_min": self.silent_days_min,
+            "silent_days_max": self.silent_days_max,
+            "has_replied": self.has_replied,
+        }
+
+
+class Audience(BaseModel):
+    """A named group of open leads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    description: str
+    where: AudienceFilter = AudienceFilter()
+
+
+def audience_names(folder: Path = AUDIENCES_DIR) -> list[str]:
+    """The audiences that can be asked for."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def load_audience(name: str, folder: Path = AUDIENCES_DIR) -> Audience:
+    """Reads one audience.
+
+    Raises:
+        AudienceError: there is none of that name, or its file does not fit; names the field.
+    """
+    names = audience_names(folder)
+    if name not in names:
+        raise AudienceError(
+            f"There is no audience {name!r}.", remedy=f"Choose one of: {', '.join(names)}."
+        )
+    path = folder / f"{name}.yaml"
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+        return Audience.model_validate({"name": name, **(content or {})})
+    except yaml.YAMLError as error:
+        raise AudienceError(
+            f"{path.name} is not YAML: {error}.", remedy="Correct the file."
+        ) from error
+    except (TypeError, ValidationError) as error:
+        detail = error.errors()[0] if isinstance(error, ValidationError) else None
+        where = ".".join(str(part) for part in detail["loc"]) if detail else "the whole file"
+        message = detail["msg"] if detail else str(error)
+        raise AudienceError(
+            f"{path.name}: {where}: {message}.",
+            remedy=f"Fields that can be used: {', '.join(AudienceFilter.model_fields)}.",
+        ) from error

@@ -1,0 +1,105 @@
+"""Reads an audience's leads with all that a decision needs, in one query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from activation.audience import Audience
+from activation.queries import load_sql
+from activation.rulebook import RuleBook
+from activation.types import Candidate, Channel, ChannelState, ConsentRow
+from leadengine.errors import LeadEngineError
+
+_FACTS = (
+    "first_name", "assigned_agent_name", "city", "lead_intent", "beds", "property_type",
+)  # fmt: skip
+
+
+class MartsMissingError(LeadEngineError):
+    """The marts that activation reads have not been built."""
+
+
+def read_candidates(
+    connection: psycopg.Connection,
+    audience: Audience,
+    *,
+    sequence: str,
+    step: int,
+    as_of: datetime,
+    rules: RuleBook,
+) -> Iterator[tuple[Candidate, int]]:
+    """Yields each candidate, best score first, with the size of the whole audience.
+
+    Rows are streamed, so that a caller who stops early has not read them all.
+
+    Raises:
+        MartsMissingError: ``marts.lead_priorities`` or ``marts.dim_leads`` does not exist.
+    """
+    parameters = {
+        **audience.where.parameters(),
+        "as_of": as_of,
+        "sequence": sequence,
+        "step": step,
+        "cap_window": rules.cap_window(),
+    }
+    try:
+        with connection.cursor(name="candidates", row_factory=dict_row) as cursor:
+            cursor.itersize = 1000
+            cursor.execute(load_sql("candidates"), parameters)
+            for row in cursor:
+                yield _candidate(row), int(row["audience_size"])
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+        raise MartsMissingError(
+            "The leads' priorities have not been built: "
+            f"{str(error).splitlines()[0]}.",
+            remedy="Run `leadengine run`, or the full_refresh job, first.",
+        ) from error
+
+
+def _candidate(row: dict[str, Any]) -> Candidate:
+    return Candidate(
+        lead_id=row["lead_id"],
+        location_id=row["location_id"],
+        contact_id=row["contact_id"],
+        score=float(row["score"]),
+        tier=row["tier"],
+        rank=row["rank"],
+        channels={
+            Channel.SMS: _state(row, "sms", row["phone"], row["is_phone_valid"]),
+            Channel.EMAIL: _state(row, "email", row["email"], row["is_email_valid"]),
+        },
+        timezone=row["timezone"],
+        state=row["state"],
+        duplicate_of=row["duplicate_of_lead_id"],
+        already_sent=row["already_sent"],
+        recent_sends=tuple(row["recent_sends"]),
+        facts={name: row[name] for name in _FACTS},
+    )
+
+
+def _state(
+    row: dict[str, Any], channel: str, address: str | None, is_valid: bool | None
+) -> ChannelState:
+    consent = None
+    if row[f"{channel}_consent_log_id"] is not None:
+        consent = ConsentRow(
+            consent_log_id=row[f"{channel}_consent_log_id"],
+            action=row[f"{channel}_action"],
+            occurred_at=row[f"{channel}_occurred_at"],
+            source=row[f"{channel}_source"],
+        )
+    return ChannelState(
+        address=address,
+        is_valid=bool(is_valid),
+        is_dnd=bool(
+            row["is_dnd_all"] or row[f"is_dnd_{channel}"] or row[f"{channel}_address_dnd"]
+        ),
+        is_suppressed=row[f"{channel}_suppressed"],
+        consent=consent,
+        address_opted_out=row[f"{channel}_address_opted_out"],
+    )

@@ -1,0 +1,169 @@
+"""Consent: the append-only log, words against it, and what they cancel."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from activation.audit import audit
+from activation.queries import load_sql
+from activation.types import SyncReport
+from leadengine.clock import Clock, SystemClock
+from warehouse.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class OptOut:
+    """What recording a word against did."""
+
+    was_new: bool
+    cancelled: int
+
+
+def sync_consent(database: Database, clock: Clock | None = None) -> SyncReport:
+    """Copies the warehouse's consent events into ``ops.consent_logs``, each once.
+
+    Rows are only ever added; an event already there, by its evidence key, is left as it is.
+    """
+    now = (clock or SystemClock()).now()
+    with database.connect() as connection:
+        seen_row = connection.execute("select count(*) from marts.fct_consent_events").fetchone()
+        cursor = connection.execute(load_sql("sync_consent"), {"recorded_by": "consent_sync"})
+        added, seen = cursor.rowcount, int(seen_row[0]) if seen_row else 0
+        if added:
+            audit(
+                connection,
+                at=now,
+                actor="consent_sync",
+                action="consent_synced",
+                entity="consent_logs",
+                entity_id="marts.fct_consent_events",
+                detail={"added": added, "seen": seen},
+            )
+    return SyncReport(added=added, seen=seen)
+
+
+def consent_hash(row: dict[str, Any]) -> str:
+    """What proves later that the consent row read at sending is the one on file (SHA-256)."""
+    keys = (
+        "consent_log_id", "location_id", "lead_id", "channel", "purpose", "action", "source",
+        "method", "consent_text", "occurred_at", "evidence_key",
+    )  # fmt: skip
+    canonical = {
+        key: row[key].isoformat() if isinstance(row[key], datetime) else row[key] for key in keys
+    }
+    return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()
+
+
+def opt_out(
+    connection: psycopg.Connection,
+    *,
+    location_id: str,
+    lead_id: str,
+    channel: str,
+    source: str,
+    method: str,
+    evidence_key: str,
+    at: datetime,
+    actor: str,
+    consent_text: str | None = None,
+    occurred_at: datetime | None = None,
+) -> OptOut:
+    """Records a word against a channel and cancels what is queued for the lead on it.
+
+    Runs in the caller's transaction. A message that a worker has claimed already is on its way
+    and is not touched.
+
+    Args:
+        connection: in a transaction.
+        location_id: of the lead.
+        lead_id: whose word it is.
+        channel: ``sms``, ``email`` or ``call``.
+        source: where the word was given, such as ``unsubscribe_link``.
+        method: how, in words.
+        evidence_key: names the evidence; the same one is recorded once.
+        at: when we learn of it.
+        actor: who records it.
+        consent_text: what the person wrote, where there is a text.
+        occurred_at: when the person said so; ``at`` if not given.
+    """
+    contact_id = lead_id.split(":", 1)[-1]
+    cursor = connection.execute(
+        "insert into ops.consent_logs (location_id, lead_id, contact_id, channel, purpose,"
+        " action, source, method, consent_text, occurred_at, known_at, evidence_key, recorded_by)"
+        " values (%s, %s, %s, %s, 'marketing', 'revoked', %s, %s, %s, %s, %s, %s, %s)"
+        " on conflict (evidence_key) do nothing",
+        (
+            location_id, lead_id, contact_id, channel, source, method, consent_text,
+            occurred_at or at, at, evidence_key, actor,
+        ),
+    )  # fmt: skip
+    was_new = cursor.rowcount == 1
+    cancelled = cancel_queued(
+        connection, lead_id=lead_id, channel=channel, reason="opted_out", at=at
+    )
+    if was_new or cancelled:
+        audit(
+            connection,
+            at=at,
+            actor=actor,
+            action="opted_out",
+            entity="lead",
+            entity_id=lead_id,
+            location_id=location_id,
+            detail={"channel": channel, "source": source, "cancelled": cancelled},
+        )
+    return OptOut(was_new, cancelled)
+
+
+def newest_action(connection: psycopg.Connection, lead_id: str, channel: str) -> str | None:
+    """The lead's newest word on a channel: ``granted``, ``revoked``, or None if there is none."""
+    row = connection.execute(
+        "select action from ops.consent_logs"
+        " where lead_id = %s and channel = %s and purpose = 'marketing'"
+        " order by occurred_at desc, action desc, consent_log_id desc limit 1",
+        (lead_id, channel),
+    ).fetchone()
+    return str(row[0]) if row else None
+
+
+def suppress_address(
+    connection: psycopg.Connection,
+    *,
+    location_id: str,
+    channel: str,
+    address: str,
+    reason: str,
+    source: str,
+    at: datetime,
+) -> None:
+    """Puts an address on the list of those never written to on a channel."""
+    connection.execute(
+        "insert into ops.suppressions (location_id, channel, address, reason, source, created_at)"
+        " values (%s, %s, %s, %s, %s, %s) on conflict do nothing",
+        (location_id, channel, address, reason, source, at),
+    )
+
+
+def cancel_queued(
+    connection: psycopg.Connection,
+    *,
+    lead_id: str,
+    channel: str | None,
+    reason: str,
+    at: datetime,
+) -> int:
+    """Cancels what waits for a lead; all channels where ``channel`` is None. Returns how many.
+
+    The idempotency key is given up with the message: it was never sent, so a later batch may
+    send that step, should the person agree anew.
+    """
+    return connection.execute(
+        load_sql("cancel_queued"),
+        {"lead_id": lead_id, "channel": channel, "reason": reason, "at": at},
+    ).rowcount

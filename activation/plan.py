@@ -1,0 +1,282 @@
+"""Plans a batch: who gets what and when, who does not, and why. Sends nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from activation.audience import load_audience
+from activation.audit import audit
+from activation.candidates import read_candidates
+from activation.decide import DecisionContext, decide
+from activation.rulebook import RuleBook, current_rules
+from activation.senders import Sender, able, senders
+from activation.sequence import Sequence, load_sequence
+from activation.templating import Message, TemplateLibrary, lead_variables
+from activation.types import (
+    BatchPlan,
+    Candidate,
+    Channel,
+    Decision,
+    PlannedItem,
+    PlanRequest,
+    Reason,
+    Verdict,
+)
+from activation.unsubscribe import secret_key, unsubscribe_url
+from leadengine.clock import Clock
+from leadengine.errors import LeadEngineError
+from leadengine.settings import Settings
+from warehouse.copy import copy_rows
+from warehouse.database import Database
+
+_ITEM_COLUMNS = (
+    "batch_id", "lead_id", "location_id", "contact_id", "decision", "reason_code", "reason",
+    "channel", "send_at", "to_address", "template_id", "template_version", "subject", "body",
+    "score", "tier", "rank",
+)  # fmt: skip
+_FIRST_STEP = 1
+
+
+class PlanError(LeadEngineError):
+    """A batch cannot be planned as asked for."""
+
+
+def plan_batch(
+    database: Database,
+    settings: Settings,
+    request: PlanRequest,
+    clock: Clock,
+    *,
+    library: TemplateLibrary | None = None,
+    rules: RuleBook | None = None,
+) -> BatchPlan:
+    """Decides about the audience's leads, best first, until the batch is full, and stores it.
+
+    Every lead looked at gets exactly one decision. Planning again without sending in between
+    makes another batch with the same decisions and, in the same allowed hours, the same digest.
+
+    Raises:
+        PlanError: the size, the channels or the holdout share make no sense.
+        AudienceError, SequenceError, TemplateProblem: a file is unknown or wrong.
+        MartsMissingError: the leads have not been scored yet.
+    """
+    channels = _checked_channels(request)
+    audience = load_audience(request.audience)
+    sequence = load_sequence(request.sequence)
+    rules = rules or current_rules()
+    found = senders(settings)
+    now = clock.now()
+    step = sequence.steps[_FIRST_STEP - 1]
+    preferred = [channel for channel in step.templates if channel in channels]
+    if not preferred:
+        raise PlanError(
+            f"The sequence {sequence.id!r} sends nothing by {', '.join(request.channels)}.",
+            remedy=f"Allow one of its channels: {', '.join(step.templates)}.",
+        )
+    writer = _Writer(settings, sequence, library or TemplateLibrary(), found)
+    for channel in preferred:
+        writer.library.get(step.templates[channel])
+    context = DecisionContext(
+        now, preferred, rules, sequence.id, request.holdout_share, able(found)
+    )
+    items: list[PlannedItem] = []
+    audience_size = 0
+    chosen = 0
+    reached: set[tuple[str, Channel, str]] = set()
+    with database.connect() as connection:
+        for candidate, audience_size in read_candidates(
+            connection, audience, sequence=sequence.id, step=_FIRST_STEP, as_of=now, rules=rules
+        ):
+            decision = _once_per_address(candidate, decide(candidate, context), reached)
+            items.append(writer.item(candidate, decision))
+            if decision.verdict is not Verdict.SUPPRESS:
+                chosen += 1
+                if chosen == request.size:
+                    break
+        return _store(connection, request, sequence, channels, items, audience_size, rules, now)
+
+
+def plan_digest(items: Iterable[PlannedItem]) -> str:
+    """The SHA-256 over all decisions in a canonical form: what an approver puts a name to."""
+    rows = sorted(
+        [
+            item.lead_id, item.decision, item.reason_code, item.channel, item.to_address,
+            item.template_id, item.template_version, item.subject, item.body,
+            item.send_at.isoformat() if item.send_at else None,
+        ]
+        for item in items
+    )  # fmt: skip
+    return hashlib.sha256(json.dumps(rows, separators=(",", ":")).encode()).hexdigest()
+
+
+class _Writer:
+    """Writes the messages of a plan."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        sequence: Sequence,
+        library: TemplateLibrary,
+        found: dict[str, Sender],
+    ) -> None:
+        self.library = library
+        self._settings = settings
+        self._templates = sequence.steps[_FIRST_STEP - 1].templates
+        self._senders = found
+        self._key = secret_key(settings)
+
+    def item(self, candidate: Candidate, decision: Decision) -> PlannedItem:
+        """The row of a plan for a candidate, with the message where one is to be sent."""
+        item = PlannedItem(
+            lead_id=candidate.lead_id,
+            location_id=candidate.location_id,
+            contact_id=candidate.contact_id,
+            decision=decision.verdict,
+            reason_code=decision.reason,
+            reason=decision.sentence,
+            score=candidate.score,
+            tier=candidate.tier,
+            rank=candidate.rank,
+            channel=decision.channel,
+            send_at=decision.send_at,
+            to_address=decision.address,
+        )
+        if decision.verdict is not Verdict.SEND or decision.channel is None:
+            return item
+        message = self._message(candidate, decision.channel)
+        return replace(
+            item,
+            template_id=message.template_id,
+            template_version=message.template_version,
+            subject=message.subject,
+            body=message.body,
+        )
+
+    def _message(self, candidate: Candidate, channel: Channel) -> Message:
+        sender = self._senders.get(candidate.location_id)
+        brokerage = sender.name if sender else self._settings.sender_name
+        variables = lead_variables(candidate.facts, brokerage)
+        if channel is Channel.EMAIL:
+            variables |= {
+                "unsubscribe_url": unsubscribe_url(
+                    self._settings, self._key, candidate.location_id, candidate.lead_id
+                ),
+                "sender_name": self._settings.sender_name,
+                "postal_address": self._settings.sender_postal_address,
+            }
+        return self.library.render(self._templates[channel], variables)
+
+
+def _once_per_address(
+    candidate: Candidate, decision: Decision, reached: set[tuple[str, Channel, str]]
+) -> Decision:
+    """Two leads that share an address are one person to whoever picks up the phone."""
+    if decision.verdict is not Verdict.SEND or not decision.channel or not decision.address:
+        return decision
+    key = (candidate.location_id, decision.channel, decision.address)
+    if key in reached:
+        return Decision(
+            Verdict.SUPPRESS,
+            Reason.DUPLICATE_PERSON,
+            "Another lead of this batch is written to at the same address.",
+        )
+    reached.add(key)
+    return decision
+
+
+def _checked_channels(request: PlanRequest) -> list[Channel]:
+    known = {channel.value for channel in Channel}
+    unknown = [name for name in request.channels if name not in known]
+    if unknown or not request.channels:
+        raise PlanError(
+            f"The channels {', '.join(request.channels) or '(none)'} cannot be used.",
+            remedy=f"Choose from: {', '.join(sorted(known))}.",
+        )
+    if request.size < 1:
+        raise PlanError(
+            f"A batch of size {request.size} has nobody in it.", remedy="Ask for 1 or more."
+        )
+    if not 0 <= request.holdout_share <= 0.5:
+        raise PlanError(
+            f"A holdout share of {request.holdout_share} is not between 0 and 0.5.",
+            remedy="Use 0.1 for one lead in ten.",
+        )
+    return [Channel(name) for name in dict.fromkeys(request.channels)]
+
+
+def _store(
+    connection: psycopg.Connection,
+    request: PlanRequest,
+    sequence: Sequence,
+    channels: list[Channel],
+    items: list[PlannedItem],
+    audience_size: int,
+    rules: RuleBook,
+    now: datetime,
+) -> BatchPlan:
+    digest = plan_digest(items)
+    counts = Counter({verdict.value: 0 for verdict in Verdict})
+    counts.update(item.decision for item in items)
+    plan = BatchPlan(
+        batch_id=uuid4(),
+        digest=digest,
+        audience=request.audience,
+        sequence=request.sequence,
+        status="planned",
+        dry_run=request.dry_run,
+        audience_size=audience_size,
+        counts=dict(counts),
+        reasons=dict(Counter(f"{item.decision}:{item.reason_code}" for item in items)),
+        channels=dict(
+            Counter(item.channel for item in items if item.channel and item.decision == "send")
+        ),
+        items=items,
+    )
+    summary = plan.as_dict() | {
+        "rule_version": rules.version,
+        "templates": sorted({item.template_id for item in items if item.template_id}),
+    }
+    connection.execute(
+        "insert into ops.batches (batch_id, audience, sequence, channels, requested_size,"
+        " holdout_share, seed, status, dry_run, as_of, digest, summary, planned_by, planned_at)"
+        " values (%s, %s, %s, %s, %s, %s, 0, 'planned', %s, %s, %s, %s, %s, %s)",
+        (
+            plan.batch_id, request.audience, sequence.id, [c.value for c in channels],
+            request.size, request.holdout_share, request.dry_run, now, digest, Jsonb(summary),
+            request.planned_by, now,
+        ),
+    )  # fmt: skip
+    copy_rows(
+        connection,
+        "ops.batch_items",
+        _ITEM_COLUMNS,
+        (_row(plan.batch_id, item) for item in items),
+    )
+    audit(
+        connection,
+        at=now,
+        actor=request.planned_by,
+        action="batch_planned",
+        entity="batch",
+        entity_id=str(plan.batch_id),
+        detail={"digest": digest, "counts": plan.counts, "dry_run": plan.dry_run},
+    )
+    return plan
+
+
+def _row(batch_id: UUID, item: PlannedItem) -> tuple[object, ...]:
+    contact_id = item.contact_id or item.lead_id.split(":", 1)[-1]
+    return (
+        batch_id, item.lead_id, item.location_id, contact_id, item.decision, item.reason_code,
+        item.reason, item.channel, item.send_at, item.to_address, item.template_id,
+        item.template_version, item.subject, item.body, item.score, item.tier, item.rank,
+    )  # fmt: skip

@@ -1,0 +1,218 @@
+-- Every lead of the audience, best first, with all that the decision looks at. One row a lead.
+with audience as (
+    select
+        priorities.lead_id,
+        priorities.location_id,
+        priorities.score,
+        priorities.tier,
+        priorities.rank,
+        leads.contact_id,
+        leads.first_name,
+        leads.email,
+        leads.phone,
+        leads.is_email_valid,
+        leads.is_phone_valid,
+        leads.duplicate_of_lead_id,
+        leads.assigned_agent_name,
+        leads.timezone,
+        leads.state,
+        leads.city,
+        leads.is_dnd_all,
+        leads.is_dnd_sms,
+        leads.is_dnd_email,
+        leads.lead_intent,
+        leads.beds,
+        leads.property_type
+    from marts.lead_priorities as priorities
+    inner join marts.dim_leads as leads on priorities.lead_id = leads.lead_id
+    where
+        leads.is_open
+        and (%(tiers)s::text[] is null or priorities.tier = any(%(tiers)s::text[]))
+        and (%(min_score)s::float8 is null or priorities.score >= %(min_score)s::float8)
+        and (%(max_score)s::float8 is null or priorities.score <= %(max_score)s::float8)
+        and (%(sources)s::text[] is null or leads.source = any(%(sources)s::text[]))
+        and (
+            %(lead_intents)s::text[] is null
+            or leads.lead_intent = any(%(lead_intents)s::text[])
+        )
+        and (
+            %(has_replied)s::boolean is null
+            or (leads.last_inbound_at is not null) = %(has_replied)s::boolean
+        )
+        and (
+            %(silent_days_min)s::int is null
+            or coalesce(greatest(leads.last_inbound_at, leads.last_outbound_at), leads.created_at)
+            <= %(as_of)s::timestamptz - make_interval(days => %(silent_days_min)s::int)
+        )
+        and (
+            %(silent_days_max)s::int is null
+            or coalesce(greatest(leads.last_inbound_at, leads.last_outbound_at), leads.created_at)
+            >= %(as_of)s::timestamptz - make_interval(days => %(silent_days_max)s::int)
+        )
+),
+
+consent as (
+    select *
+    from ops.consent_logs
+    where
+        purpose = 'marketing'
+        and channel in ('sms', 'email')
+        and occurred_at <= %(as_of)s
+),
+
+-- On a tie the word against wins.
+lead_consent as (
+    select distinct on (lead_id, channel)
+        lead_id,
+        channel,
+        consent_log_id,
+        action,
+        source,
+        occurred_at,
+        evidence_key
+    from consent
+    order by lead_id asc, channel asc, occurred_at desc, action desc, consent_log_id desc
+),
+
+-- The newest word for an address, whoever of those that share it gave it.
+addresses as (
+    select
+        lead_id,
+        location_id,
+        'sms' as channel,
+        phone as address,
+        is_dnd_all or is_dnd_sms as is_dnd
+    from marts.dim_leads
+    where phone is not null
+    union all
+    select
+        lead_id,
+        location_id,
+        'email' as channel,
+        email as address,
+        is_dnd_all or is_dnd_email as is_dnd
+    from marts.dim_leads
+    where email is not null
+),
+
+address_consent as (
+    select distinct on (addresses.location_id, addresses.channel, addresses.address)
+        addresses.location_id,
+        addresses.channel,
+        addresses.address,
+        consent.action
+    from consent
+    inner join addresses
+        on consent.lead_id = addresses.lead_id and consent.channel = addresses.channel
+    order by
+        addresses.location_id asc,
+        addresses.channel asc,
+        addresses.address asc,
+        consent.occurred_at desc,
+        consent.action desc
+),
+
+opted_out as (
+    select location_id, channel, address
+    from address_consent
+    where action = 'revoked'
+),
+
+address_dnd as (
+    select distinct location_id, channel, address
+    from addresses
+    where is_dnd
+),
+
+history as (
+    select
+        lead_id,
+        bool_or(sequence = %(sequence)s and step = %(step)s) as already_sent,
+        array_agg(coalesce(sent_at, not_before)) filter (
+            where
+            status not in ('rejected', 'failed')
+            and coalesce(sent_at, not_before) > %(as_of)s::timestamptz - %(cap_window)s::interval
+        ) as recent_sends
+    from ops.sends
+    where status in ('intent', 'claimed', 'unsettled', 'sent', 'delivered', 'failed', 'rejected')
+    group by lead_id
+),
+
+-- Another lead at the same address (a contact merged or made anew) may have had this step.
+reached_addresses as (
+    select distinct location_id, channel, to_address
+    from ops.sends
+    where
+        sequence = %(sequence)s
+        and step = %(step)s
+        and status in ('intent', 'claimed', 'unsettled', 'sent', 'delivered')
+)
+
+select
+    audience.*,
+    count(*) over () as audience_size,
+    sms.consent_log_id as sms_consent_log_id,
+    sms.action as sms_action,
+    sms.source as sms_source,
+    sms.occurred_at as sms_occurred_at,
+    sms_suppression.address is not null as sms_suppressed,
+    sms_opted_out.address is not null as sms_address_opted_out,
+    sms_dnd.address is not null as sms_address_dnd,
+    email.consent_log_id as email_consent_log_id,
+    email.action as email_action,
+    email.source as email_source,
+    email.occurred_at as email_occurred_at,
+    email_suppression.address is not null as email_suppressed,
+    email_opted_out.address is not null as email_address_opted_out,
+    email_dnd.address is not null as email_address_dnd,
+    (
+        coalesce(history.already_sent, false)
+        or sms_reached.to_address is not null
+        or email_reached.to_address is not null
+    ) as already_sent,
+    coalesce(history.recent_sends, '{}') as recent_sends
+from audience
+left join lead_consent as sms on audience.lead_id = sms.lead_id and sms.channel = 'sms'
+left join lead_consent as email on audience.lead_id = email.lead_id and email.channel = 'email'
+left join ops.suppressions as sms_suppression
+    on
+        audience.location_id = sms_suppression.location_id
+        and sms_suppression.channel = 'sms'
+        and audience.phone = sms_suppression.address
+left join ops.suppressions as email_suppression
+    on
+        audience.location_id = email_suppression.location_id
+        and email_suppression.channel = 'email'
+        and audience.email = email_suppression.address
+left join opted_out as sms_opted_out
+    on
+        audience.location_id = sms_opted_out.location_id
+        and sms_opted_out.channel = 'sms'
+        and audience.phone = sms_opted_out.address
+left join opted_out as email_opted_out
+    on
+        audience.location_id = email_opted_out.location_id
+        and email_opted_out.channel = 'email'
+        and audience.email = email_opted_out.address
+left join address_dnd as sms_dnd
+    on
+        audience.location_id = sms_dnd.location_id
+        and sms_dnd.channel = 'sms'
+        and audience.phone = sms_dnd.address
+left join address_dnd as email_dnd
+    on
+        audience.location_id = email_dnd.location_id
+        and email_dnd.channel = 'email'
+        and audience.email = email_dnd.address
+left join reached_addresses as sms_reached
+    on
+        audience.location_id = sms_reached.location_id
+        and sms_reached.channel = 'sms'
+        and audience.phone = sms_reached.to_address
+left join reached_addresses as email_reached
+    on
+        audience.location_id = email_reached.location_id
+        and email_reached.channel = 'email'
+        and audience.email = email_reached.to_address
+left join history on audience.lead_id = history.lead_id
+order by audience.score desc, audience.lead_id
