@@ -1,0 +1,5 @@
+"""``python -m leadengine``."""
+
+from leadengine.cli import main
+
+main()
