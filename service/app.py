@@ -1,0 +1,59 @@
+"""The service: ``uvicorn service.app:create_app --factory``."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from time import perf_counter
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+
+from leadengine.errors import LeadEngineError
+from leadengine.log import configure_logging
+from leadengine.settings import Settings, get_settings
+from service.metrics import REQUEST_SECONDS
+from service.routes import health, scores, unsubscribe
+from warehouse.database import Database, open_database
+from warehouse.migrate import upgrade
+
+
+def create_app(settings: Settings | None = None, database: Database | None = None) -> FastAPI:
+    """Builds the application.
+
+    Args:
+        settings: default: from the environment.
+        database: default: the one that the settings name, migrated when the service starts.
+    """
+    used = settings or get_settings()
+    configure_logging(used.log_level, used.log_format)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.settings = used
+        app.state.database = database or open_database(used)
+        upgrade(app.state.database)
+        yield
+        app.state.database.engine.dispose()
+
+    app = FastAPI(title="Lead engine", version="0.1.0", lifespan=lifespan)
+    app.include_router(health.router)
+    app.include_router(scores.router)
+    app.include_router(unsubscribe.router)
+
+    @app.exception_handler(LeadEngineError)
+    async def tell(_request: Request, error: LeadEngineError) -> JSONResponse:
+        return JSONResponse({"error": error.message, "remedy": error.remedy}, status_code=503)
+
+    @app.middleware("http")
+    async def measure(
+        request: Request, call_next: Callable[[Request], Awaitable[Response]]
+    ) -> Response:
+        started = perf_counter()
+        response = await call_next(request)
+        # The route's template, not the path: a path holds ids and tokens.
+        route = getattr(request.scope.get("route"), "path", "unmatched")
+        REQUEST_SECONDS.labels(request.method, route, response.status_code).observe(
+            perf_counter() - started
+        )
+        return response
+
+    return app

@@ -1,0 +1,37 @@
+"""What routes are given."""
+
+import secrets
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Request
+
+from leadengine.settings import Settings
+from warehouse.database import Database
+
+_LOOPBACK = {"127.0.0.1", "::1", "testclient"}
+
+
+def _settings(request: Request) -> Settings:
+    return request.app.state.settings  # type: ignore[no-any-return]
+
+
+def _database(request: Request) -> Database:
+    return request.app.state.database  # type: ignore[no-any-return]
+
+
+def _authorised(request: Request) -> None:
+    """Lets in who bears the API token; without one configured, only callers on this machine."""
+    token = _settings(request).api_token
+    if token is None:
+        if request.client is not None and request.client.host in _LOOPBACK:
+            return
+        raise HTTPException(403, "LEADENGINE_API_TOKEN is not set; only local callers are served")
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    right = secrets.compare_digest(given.encode(), token.get_secret_value().encode())
+    if scheme.lower() != "bearer" or not right:
+        raise HTTPException(401, "a valid bearer token is needed", {"WWW-Authenticate": "Bearer"})
+
+
+SettingsDependency = Annotated[Settings, Depends(_settings)]
+DatabaseDependency = Annotated[Database, Depends(_database)]
+Authorised = Depends(_authorised)

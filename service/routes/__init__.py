@@ -1,0 +1,1 @@
+"""The addresses the service answers at; each calls a room below."""
