@@ -161,7 +161,7 @@ class Settings(BaseSettings):
         missing = "GHL_LOCATION_ID" if self.ghl_token else "GHL_TOKEN"
         raise SettingsError(
             f"No GoHighLevel location is configured: {missing} is not set.",
-            remedy="Set GHL_TOKEN and GHL_LOCATION_ID, or GHL_LOCATIONS, in the environment or .env.",
+            remedy="Set GHL_TOKEN and GHL_LOCATION_ID, or GHL_LOCATIONS, in .env.",
         )
 
     def use_sandbox(self, url: str, credentials: dict[str, Any]) -> "Settings":
@@ -249,7 +249,7 @@ def _read_locations_file(path: Path) -> list[LocationConfig]:
             raise SettingsError(
                 f"GHL_LOCATIONS={path}: entry {number} names the variable "
                 f"{entry['token_variable']}, which is not set.",
-                remedy=f"Set {entry['token_variable']} to the location's private integration token.",
+                remedy=f"Set {entry['token_variable']} to the location's access token.",
             )
         fields = {k: v for k, v in entry.items() if k not in {"id", "token_variable"}}
         try:

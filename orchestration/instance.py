@@ -61,9 +61,7 @@ def owner_tag() -> dict[str, str]:
 
 
 def _close_abandoned_runs(instance: dg.DagsterInstance) -> None:
-    unfinished = dg.RunsFilter(
-        statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
-    )
+    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
     for run in instance.get_runs(unfinished):
         owner = run.tags.get(OWNER_TAG)
         if owner is not None and not _alive(owner):

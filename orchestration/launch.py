@@ -66,15 +66,17 @@ def run_job(
     logs = settings.home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     instance.add_event_listener(run_id, listen)
-    with (logs / f"{name}.log").open("a", encoding="utf-8") as log_file:
-        with contextlib.redirect_stdout(log_file):
-            result = job.execute_in_process(
-                instance=instance,
-                run_id=run_id,
-                run_config=config,
-                tags=owner_tag(),
-                raise_on_error=False,
-            )
+    with (
+        (logs / f"{name}.log").open("a", encoding="utf-8") as log_file,
+        contextlib.redirect_stdout(log_file),
+    ):
+        result = job.execute_in_process(
+            instance=instance,
+            run_id=run_id,
+            run_config=config,
+            tags=owner_tag(),
+            raise_on_error=False,
+        )
     if not result.success:
         raise JobFailedError(
             f"The job {name} failed: {_first_failure(result)}",

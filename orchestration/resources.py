@@ -37,7 +37,7 @@ _opened = _Opened()
 
 def forget_connections() -> None:
     """Opens everything anew at the next use, for settings that have changed since."""
-    global _opened  # noqa: PLW0603 - one holder per process is the point
+    global _opened
     _opened = _Opened()
 
 

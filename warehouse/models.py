@@ -88,9 +88,7 @@ class ConsentLog(Base):
     __tablename__ = "consent_logs"
     __table_args__ = _OPS
 
-    consent_log_id: Mapped[int] = mapped_column(
-        BigInteger, Identity(always=True), primary_key=True
-    )
+    consent_log_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     location_id: Mapped[str]
     lead_id: Mapped[str]
     contact_id: Mapped[str]
@@ -215,9 +213,7 @@ class QuarantinedRow(Base):
     __tablename__ = "quarantine"
     __table_args__ = _OPS
 
-    quarantine_id: Mapped[int] = mapped_column(
-        BigInteger, Identity(always=True), primary_key=True
-    )
+    quarantine_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     source: Mapped[str]
     entity: Mapped[str]
     location_id: Mapped[str | None]

@@ -33,7 +33,7 @@ def plan(
     audience: Annotated[str, typer.Option(help="A file under activation/audiences.")] = "hottest",
     sequence: Annotated[
         str, typer.Option(help="A file under activation/sequences.")
-    ] = "recover_dormant",
+    ] = "hot_follow_up",
     size: Annotated[int, typer.Option(help="Leads to write to or hold out, at most.", min=1)] = 200,
     channels: Annotated[str, typer.Option(help="sms, email or both, by comma.")] = "sms,email",
     holdout_share: Annotated[
@@ -64,20 +64,11 @@ def plan(
         SystemClock(),
     )
     if as_json:
-        typer.echo(
-            json.dumps(
-                {
-                    "batch_id": str(result.batch_id),
-                    "digest": result.digest,
-                    "decisions": result.decisions,
-                    "reasons": result.reasons,
-                }
-            )
-        )
+        typer.echo(json.dumps(result.as_dict()))
         return
     console = Console()
     console.print(f"Batch {result.batch_id}")
-    _print_counts(console, "decision", result.decisions)
+    _print_counts(console, "decision", result.counts)
     _print_counts(console, "reason", result.reasons)
     console.print(f"Look at it:  leadengine batch show {result.batch_id}", soft_wrap=True)
     if not dry_run:
@@ -157,7 +148,13 @@ def dispatch(batch: BatchId) -> None:
         report = dispatch_batch(
             opened.database, opened.clients, opened.settings, _batch_id(batch), opened.clock
         )
-    _print_counts(Console(), "status", report.statuses)
+    console = Console()
+    _print_counts(console, "sent by", report.sent)
+    for heading, numbers in (("cancelled", report.cancelled), ("rejected", report.rejected)):
+        if numbers:
+            _print_counts(console, heading, numbers)
+    if report.left:
+        _print_counts(console, "left", report.left)
 
 
 @app.command()

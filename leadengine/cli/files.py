@@ -13,7 +13,8 @@ from leadengine.progress import console
 def import_leads(
     file: Annotated[Path, typer.Argument(help="CSV, plain or gzipped.", metavar="FILE.csv")],
     mapping: Annotated[
-        Path, typer.Option("--map", help="YAML that says which column is what.", metavar="FILE.yaml")
+        Path,
+        typer.Option("--map", help="YAML that says which column is what.", metavar="FILE.yaml"),
     ],
 ) -> None:
     """Loads a CRM export in chunks and reports the rows that were set aside."""
@@ -26,7 +27,7 @@ def import_leads(
         f"{report.rows_rejected:,} rejected."
     )
     for reason, count in sorted(report.reasons.items(), key=lambda item: -item[1]):
-        console.print(f"  {count:,} × {reason}", markup=False)
+        console.print(f"  {count:,} rows: {reason}", markup=False)
     if report.rows_rejected:
         console.print("The rejected rows are in ops.quarantine, whole, each with its reason.")
     typer.echo(json.dumps(report.as_dict()))
@@ -37,7 +38,9 @@ def import_leads(
 def train(
     data: Annotated[Path, typer.Option(help="CSV, plain or gzipped.")],
     target: Annotated[str, typer.Option(help="The column to predict: two values.")],
-    identifier: Annotated[str | None, typer.Option("--id", help="The column that names a row.")] = None,
+    identifier: Annotated[
+        str | None, typer.Option("--id", help="The column that names a row.")
+    ] = None,
     exclude: Annotated[str, typer.Option(help="Columns to leave out, by comma.")] = "",
     time: Annotated[str | None, typer.Option(help="The column to split by time.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for a copy of model and report.")] = None,

@@ -96,7 +96,9 @@ def print_summary(
     )
     out.print()
     out.print("[bold]Where to look next[/]")
-    out.print("  make up                       Dagster, MLflow and the service, with their addresses")
+    out.print(
+        "  make up                       Dagster, MLflow and the service, with their addresses"
+    )
     out.print("  leadengine batch show ID      who is in the batch, who is out, and why")
     out.print("  leadengine explain-send ID    the proof behind one message")
     out.print("  leadengine doctor             whether everything is set up as it should be")

@@ -120,7 +120,7 @@ def _running(services: list[Service], logs: Path) -> Iterator[dict[str, subproce
                     stderr=subprocess.STDOUT,
                     stdin=subprocess.DEVNULL,
                     start_new_session=True,
-                    preexec_fn=die_with_parent,  # noqa: PLW1509 - no threads run yet
+                    preexec_fn=die_with_parent,
                 )
         yield processes
     finally:

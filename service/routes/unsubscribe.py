@@ -5,7 +5,7 @@ from html import escape
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import HTMLResponse
 
-from activation.unsubscribe import InvalidTokenError, read_token, unsubscribe
+from activation.unsubscribe import TokenError, read_token, secret_key, unsubscribe
 from leadengine.clock import SystemClock
 from service.dependencies import DatabaseDependency, SettingsDependency
 
@@ -35,8 +35,8 @@ button:focus-visible {{ outline: 3px solid #f9ab00; outline-offset: 2px }}
 def ask(token: str, settings: SettingsDependency) -> str:
     """A page with a button. A GET changes nothing: mail scanners follow every link."""
     try:
-        read_token(settings, token)
-    except InvalidTokenError as error:
+        read_token(secret_key(settings), token)
+    except TokenError as error:
         raise HTTPException(404, error.message) from error
     return _PAGE.format(
         title="Stop these emails?",
@@ -50,7 +50,7 @@ def confirm(token: str, database: DatabaseDependency, settings: SettingsDependen
     """Revokes consent to email at once; the same answer however often it is pressed."""
     try:
         unsubscribe(database, settings, token, SystemClock())
-    except InvalidTokenError as error:
+    except TokenError as error:
         raise HTTPException(404, error.message) from error
     return _PAGE.format(
         title="You are unsubscribed",

@@ -22,7 +22,7 @@ class BatchConfig(dg.Config):
     """What a marketer fills in when starting ``nurture_batch``."""
 
     audience: str = Field("hottest", description="A file under activation/audiences.")
-    sequence: str = Field("recover_dormant", description="A file under activation/sequences.")
+    sequence: str = Field("hot_follow_up", description="A file under activation/sequences.")
     size: int = Field(200, description="Leads to send to or hold out, at most.", gt=0)
     channels: list[str] = Field(["sms", "email"], description="Any of sms and email.")
     holdout_share: float = Field(0.1, description="Share kept back to measure against.", ge=0, lt=1)
@@ -40,7 +40,8 @@ class BatchConfig(dg.Config):
 )
 def consent_logs(engine: Engine) -> dg.MaterializeResult[None]:
     """Appends the consent events that the log does not hold yet."""
-    return dg.MaterializeResult(metadata={"rows_added": sync_consent(engine.database)})
+    report = sync_consent(engine.database, engine.clock)
+    return dg.MaterializeResult(metadata={"rows_added": report.added, "rows_seen": report.seen})
 
 
 @dg.asset(
@@ -67,15 +68,14 @@ def batches(engine: Engine, config: BatchConfig) -> dg.Output[str]:
         engine.clock,
     )
     if config.approved_by and not config.dry_run:
-        approve_batch(
-            engine.database, plan.batch_id, config.approved_by, plan.digest, engine.clock
-        )
+        approve_batch(engine.database, plan.batch_id, config.approved_by, plan.digest, engine.clock)
     return dg.Output(
         str(plan.batch_id),
         metadata={
             "batch_id": str(plan.batch_id),
-            "decisions": counts("decision", plan.decisions),
-            "reasons": counts("reason", plan.reasons),
+            "decisions": counts("decision", plan.counts),
+            "reasons": counts("decision and reason", plan.reasons),
+            "channels": counts("channel", plan.channels),
             "approved_by": config.approved_by or "awaiting approval",
         },
     )
@@ -101,7 +101,15 @@ def sends(engine: Engine, batch_id: str) -> dg.Output[str]:
         engine.database, engine.clients, engine.settings, UUID(batch_id), engine.clock
     )
     return dg.Output(
-        batch_id, metadata={"dispatched": True, "statuses": counts("status", report.statuses)}
+        batch_id,
+        metadata={
+            "dispatched": True,
+            "sent": counts("channel", report.sent),
+            "cancelled": counts("reason", report.cancelled),
+            "rejected": counts("reason", report.rejected),
+            "left": counts("status", report.left),
+            "report": dg.MetadataValue.json(report.as_dict()),
+        },
     )
 
 
@@ -148,9 +156,5 @@ def crm_writes(engine: Engine) -> dg.MaterializeResult[None]:
     """Writes what changed."""
     report = write_back(engine.database, engine.clients, engine.settings)
     return dg.MaterializeResult(
-        metadata={
-            "written": report.written,
-            "unchanged": report.unchanged,
-            "failed": report.failed,
-        }
+        metadata={key: value for key, value in report.as_dict().items() if isinstance(value, int)}
     )

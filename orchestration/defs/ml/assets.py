@@ -69,7 +69,7 @@ def scores_are_fresh(engine: Engine) -> dg.AssetCheckResult:
     newest = row[0] if row else None
     age_hours = (SystemClock().now() - newest).total_seconds() / 3600 if newest else None
     return dg.AssetCheckResult(
-        passed=age_hours is not None and age_hours < 24,  # noqa: PLR2004 - a day
+        passed=age_hours is not None and age_hours < 24,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"age_hours": round(age_hours, 2) if age_hours is not None else "no scores yet"},
     )

@@ -47,13 +47,13 @@ def dbt_resource() -> DbtCliResource:
     )
 
 
-def _build(
-    context: dg.AssetExecutionContext, dbt: DbtCliResource, engine: Engine
-) -> Iterator[Any]:
+def _build(context: dg.AssetExecutionContext, dbt: DbtCliResource, engine: Engine) -> Iterator[Any]:
     settings = get_settings()
     os.environ.update(engine.database.dbt_env())
     arguments = ["build", "--vars", f"{{label_days: {settings.label_days}}}"]
-    invocation = dbt.cli(arguments, context=context, target_path=settings.dbt_target, manifest=_MANIFEST)
+    invocation = dbt.cli(
+        arguments, context=context, target_path=settings.dbt_target, manifest=_MANIFEST
+    )
     events: Iterator[DbtCliEventMessage] = invocation.stream()  # type: ignore[assignment]
     yield from events
 
