@@ -41,7 +41,11 @@ class Provider:
     credential_variable: str
 
 
-def new_client(base_url: str, headers: Mapping[str, str] | None = None) -> httpx.Client:
+def new_client(
+    base_url: str,
+    headers: Mapping[str, str] | None = None,
+    auth: tuple[str, str] | None = None,
+) -> httpx.Client:
     """An httpx client for one provider; it follows no redirect, as a write could be lost in it.
 
     Idle connections are dropped before common servers drop them (5 s), since a request on a
@@ -50,6 +54,7 @@ def new_client(base_url: str, headers: Mapping[str, str] | None = None) -> httpx
     return httpx.Client(
         base_url=base_url,
         headers=dict(headers or {}),
+        auth=auth,
         timeout=TIMEOUT,
         follow_redirects=False,
         limits=httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=3.0),

@@ -44,9 +44,36 @@ class RateLimit:
         """Tokens a second that flow back into the bucket."""
         return (self.capacity - self.burst + 1) / self.per_seconds
 
-    def at_most(self, share: float) -> RateLimit:
-        """The same limit with a margin: ``at_most(0.95)`` uses 95 % of the provider's."""
-        return RateLimit(max(1, int(self.capacity * share)), self.per_seconds)
+    def with_margin(self) -> RateLimit:
+        """The part of the provider's limit that we use, see :data:`MARGIN`."""
+        return RateLimit(max(1, int(self.capacity * MARGIN)), self.per_seconds)
+
+
+MARGIN = 0.95
+"""Share of a provider's limit that we use; the rest is for clocks and networks that bunch."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderLimits:
+    """The accounts' limits as the providers state them; the clients stay below by the margin.
+
+    HighLevel: per app and location. Twilio limits concurrency and each number's own send rate
+    rather than requests, so its figure is ours. SendGrid: mail send allows far more than this, but
+    a sender's reputation is not helped by bursts; email activity is limited to 6 a minute since
+    2025-12-09. Apollo and Claude go by plan; these are the smallest ones' limits.
+    """
+
+    ghl: RateLimit = RateLimit(100, 10.0)
+    ghl_daily: RateLimit = RateLimit(200_000, 86_400.0)
+    twilio: RateLimit = RateLimit(250, 10.0)
+    sendgrid_send: RateLimit = RateLimit(1_000, 10.0)
+    sendgrid_read: RateLimit = RateLimit(600, 60.0)
+    sendgrid_activity: RateLimit = RateLimit(6, 60.0)
+    apollo: RateLimit = RateLimit(50, 60.0)
+    claude: RateLimit = RateLimit(50, 60.0)
+
+
+DEFAULT_LIMITS = ProviderLimits()
 
 
 class RateLimiter(Protocol):

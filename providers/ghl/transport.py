@@ -16,19 +16,12 @@ from pydantic import SecretStr
 from providers.core import Bucket, Channel, Kind, RetryPolicy
 from providers.errors import Rejected, Unknown
 from providers.http import JsonObject, Provider, bad_answer, new_client, parse_json, send
-from providers.limits import RateLimit, RateLimiter
+from providers.limits import DEFAULT_LIMITS, RateLimit, RateLimiter
 from providers.quiet import silence
 
 T = TypeVar("T")
 
 GHL = Provider("ghl", "GoHighLevel", "GHL_BASE_URL", "GHL_TOKEN")
-BURST_LIMIT = RateLimit(100, 10.0)
-"""HighLevel's limit per app and location."""
-DAILY_LIMIT = RateLimit(200_000, 86_400.0)
-"""HighLevel's daily limit per app and location."""
-MARGIN = 0.95
-"""Share of the limits that we use; the rest is for clocks that differ and networks that bunch."""
-
 VERSION = "2021-07-28"
 CONVERSATIONS_VERSION = "2021-04-15"
 CALENDARS_VERSION = "2021-04-15"
@@ -55,8 +48,8 @@ class GhlTransport:
         *,
         limiter: RateLimiter,
         policy: RetryPolicy | None = None,
-        burst_limit: RateLimit = BURST_LIMIT,
-        daily_limit: RateLimit = DAILY_LIMIT,
+        burst_limit: RateLimit = DEFAULT_LIMITS.ghl,
+        daily_limit: RateLimit = DEFAULT_LIMITS.ghl_daily,
     ) -> None:
         silence()
         self.location_id = location_id
@@ -66,8 +59,8 @@ class GhlTransport:
             GHL.name,
             limiter=limiter,
             buckets=[
-                Bucket(f"ghl:{location_id}", burst_limit.at_most(MARGIN)),
-                Bucket(f"ghl:{location_id}:day", daily_limit.at_most(MARGIN)),
+                Bucket(f"ghl:{location_id}", burst_limit.with_margin()),
+                Bucket(f"ghl:{location_id}:day", daily_limit.with_margin()),
             ],
             policy=policy,
         )

@@ -1,0 +1,210 @@
+"""Builds the clients that the settings describe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from leadengine.errors import SettingsError
+from leadengine.settings import Settings
+from providers.core import RetryPolicy
+from providers.limits import DEFAULT_LIMITS, ProviderLimits, RateLimiter
+
+# The SDKs take a second to import: each client is imported when it is first used.
+if TYPE_CHECKING:
+    from providers.apollo import ApolloClient
+    from providers.claude import ClaudeClient
+    from providers.ghl import GhlClient
+    from providers.sendgrid import SendGridClient
+    from providers.twilio import TwilioClient
+
+T = TypeVar("T")
+_C = TypeVar("_C", bound="_Closable")
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+class Clients:
+    """All providers' clients, each built when it is first used and then kept.
+
+    Safe to share between threads. Close it, or use it as a context manager.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        limiter: RateLimiter,
+        *,
+        limits: ProviderLimits = DEFAULT_LIMITS,
+        policy: RetryPolicy | None = None,
+    ) -> None:
+        self._settings = settings
+        self._limiter = limiter
+        self._limits = limits
+        self._policy = policy
+        self._opened: list[_Closable] = []
+
+    @cached_property
+    def ghl(self) -> dict[str, GhlClient]:
+        """GoHighLevel, one client per location id.
+
+        Raises:
+            SettingsError: no location is configured; names the variable.
+        """
+        from providers.ghl import GhlClient
+
+        return {
+            location.location_id: self._kept(
+                GhlClient(
+                    self._settings.ghl_base_url,
+                    location.token,
+                    location.location_id,
+                    limiter=self._limiter,
+                    burst_limit=self._limits.ghl,
+                    daily_limit=self._limits.ghl_daily,
+                    policy=self._policy,
+                )
+            )
+            for location in self._settings.locations()
+        }
+
+    @cached_property
+    def twilio(self) -> TwilioClient:
+        """Twilio.
+
+        Raises:
+            SettingsError: its account is not configured; names the variable.
+        """
+        from providers.twilio import TwilioClient
+
+        settings = self._settings
+        return self._kept(
+            TwilioClient(
+                settings.twilio_base_url,
+                _required(settings.twilio_account_sid, "TWILIO_ACCOUNT_SID", "send or read SMS"),
+                _required(settings.twilio_auth_token, "TWILIO_AUTH_TOKEN", "send or read SMS"),
+                limiter=self._limiter,
+                limit=self._limits.twilio,
+                policy=self._policy,
+            )
+        )
+
+    @cached_property
+    def sendgrid(self) -> SendGridClient:
+        """SendGrid.
+
+        Raises:
+            SettingsError: its key is not configured; names the variable.
+        """
+        from providers.sendgrid import SendGridClient
+
+        settings = self._settings
+        return self._kept(
+            SendGridClient(
+                settings.sendgrid_base_url,
+                _required(settings.sendgrid_api_key, "SENDGRID_API_KEY", "send or read email"),
+                limiter=self._limiter,
+                send_limit=self._limits.sendgrid_send,
+                read_limit=self._limits.sendgrid_read,
+                activity_limit=self._limits.sendgrid_activity,
+                policy=self._policy,
+            )
+        )
+
+    @cached_property
+    def apollo(self) -> ApolloClient | None:
+        """Apollo, None when APOLLO_API_KEY is not set."""
+        if self._settings.apollo_api_key is None:
+            return None
+        from providers.apollo import ApolloClient
+
+        return self._kept(
+            ApolloClient(
+                self._settings.apollo_base_url,
+                self._settings.apollo_api_key,
+                limiter=self._limiter,
+                limit=self._limits.apollo,
+                policy=self._policy,
+            )
+        )
+
+    @cached_property
+    def claude(self) -> ClaudeClient | None:
+        """Claude, None when ANTHROPIC_API_KEY is not set."""
+        if self._settings.anthropic_api_key is None:
+            return None
+        from providers.claude import ClaudeClient
+
+        return self._kept(
+            ClaudeClient(
+                self._settings.anthropic_base_url,
+                self._settings.anthropic_api_key,
+                limiter=self._limiter,
+                limit=self._limits.claude,
+                policy=self._policy,
+            )
+        )
+
+    def pings(self) -> dict[str, Callable[[], None]]:
+        """A cheap authenticated call per provider, by a name to show; optional ones if configured.
+
+        Each raises a :class:`leadengine.errors.LeadEngineError` that names what to mend, be it a
+        missing credential or a provider that refuses.
+        """
+        checks: dict[str, Callable[[], None]] = {}
+        try:
+            locations = sorted(self.ghl)
+        except SettingsError:
+            # The check itself raises it again, for whoever runs it.
+            checks["GoHighLevel"] = lambda: self._ping_ghl("")
+        else:
+            for location_id in locations:
+                checks[f"GoHighLevel {location_id}"] = self.ghl[location_id].ping
+        checks["Twilio"] = lambda: self.twilio.ping()
+        checks["SendGrid"] = lambda: self.sendgrid.ping()
+        if self.apollo is not None:
+            checks["Apollo"] = self.apollo.ping
+        if self.claude is not None:
+            checks["Claude"] = self.claude.ping
+        return checks
+
+    def _ping_ghl(self, location_id: str) -> None:
+        self.ghl[location_id].ping()
+
+    def close(self) -> None:
+        """Closes all connections; the clients cannot be used any more."""
+        while self._opened:
+            self._opened.pop().close()
+
+    def __enter__(self) -> Clients:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _kept(self, client: _C) -> _C:
+        self._opened.append(client)
+        return client
+
+
+def _required(value: T | None, variable: str, purpose: str) -> T:
+    if not value:
+        raise SettingsError(
+            f"{variable} is not set, so the engine cannot {purpose}.",
+            remedy=f"Set {variable} in the environment or .env.",
+        )
+    return value
+
+
+def build_clients(
+    settings: Settings,
+    limiter: RateLimiter,
+    *,
+    limits: ProviderLimits = DEFAULT_LIMITS,
+    policy: RetryPolicy | None = None,
+) -> Clients:
+    """The clients for ``settings``, under the limits that ``limiter`` counts."""
+    return Clients(settings, limiter, limits=limits, policy=policy)

@@ -1,0 +1,265 @@
+"""SendGrid: email, suppressions and activity, through the official SDK on our own transport."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.message import Message
+from functools import partial
+from typing import Any, Literal, TypeVar
+from urllib.request import Request
+
+import httpx
+import python_http_client
+from pydantic import SecretStr
+from sendgrid import SendGridAPIClient
+
+from providers.core import ONE_TRY, Bucket, Channel, Kind, RetryPolicy
+from providers.http import JsonObject, Provider, bad_answer, new_client, send
+from providers.limits import DEFAULT_LIMITS, RateLimit, RateLimiter
+from providers.quiet import silence
+
+T = TypeVar("T")
+
+SENDGRID = Provider("sendgrid", "SendGrid", "SENDGRID_BASE_URL", "SENDGRID_API_KEY")
+SUPPRESSION_PAGE = 500
+
+SuppressionKind = Literal["bounces", "blocks", "invalid_emails", "spam_reports", "unsubscribes"]
+SUPPRESSION_KINDS: tuple[SuppressionKind, ...] = (
+    "bounces",
+    "blocks",
+    "invalid_emails",
+    "spam_reports",
+    "unsubscribes",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EmailMessage:
+    """One email to one recipient.
+
+    ``custom_args`` come back in every event of this email: put our own id there. ``headers`` are
+    for ``List-Unsubscribe`` and the like.
+    """
+
+    to: str
+    from_email: str
+    from_name: str
+    subject: str
+    text: str
+    html: str | None = None
+    custom_args: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def body(self) -> JsonObject:
+        """The body of SendGrid's mail send."""
+        recipient: JsonObject = {"to": [{"email": self.to}]}
+        if self.custom_args:
+            recipient["custom_args"] = {key: str(value) for key, value in self.custom_args.items()}
+        content = [{"type": "text/plain", "value": self.text}]
+        if self.html:
+            content.append({"type": "text/html", "value": self.html})
+        body: JsonObject = {
+            "personalizations": [recipient],
+            "from": {"email": self.from_email, "name": self.from_name},
+            "subject": self.subject,
+            "content": content,
+        }
+        if self.headers:
+            body["headers"] = dict(self.headers)
+        return body
+
+
+class _Answer:
+    """What the SDK expects of urllib's answer."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+
+    def getcode(self) -> int:
+        return self._response.status_code
+
+    def read(self) -> bytes:
+        return self._response.content
+
+    def info(self) -> Message:
+        headers = Message()
+        for name, value in self._response.headers.items():
+            headers[name] = value
+        return headers
+
+
+class _Transport(python_http_client.Client):  # type: ignore[misc]  # the SDK is untyped
+    """The SDK's HTTP client, sending through ours: no redirect, our timeouts, our failures."""
+
+    def __init__(self, http: httpx.Client, **options: Any) -> None:
+        super().__init__(**options)
+        self._http = http
+
+    def _build_client(self, name: str | None = None) -> _Transport:
+        return _Transport(
+            self._http,
+            host=self.host,
+            version=self._version,
+            # A copy: the SDK adds headers to it, and clients are used by several threads.
+            request_headers=dict(self.request_headers),
+            url_path=[*self._url_path, name] if name else self._url_path,
+        )
+
+    def _make_request(
+        self,
+        opener: object,  # noqa: ARG002 - urllib's, not used
+        request: Request,
+        timeout: float | None = None,  # noqa: ARG002
+    ) -> _Answer:
+        built = self._http.build_request(
+            request.get_method(),
+            request.full_url,
+            content=request.data if isinstance(request.data, bytes) else None,
+            headers=dict(request.header_items()),
+        )
+        return _Answer(send(self._http, SENDGRID, built))
+
+
+class SendGridClient:
+    """One SendGrid account.
+
+    Args:
+        base_url: the API's root, without a trailing slash and without the version.
+        api_key: needs mail send; suppressions and email activity for reading.
+        limiter: counts requests.
+        send_limit: limit of mail send; 95 % of each limit is used.
+        read_limit: limit of the other endpoints.
+        activity_limit: limit of the email activity.
+        policy: how often calls are repeated.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: SecretStr,
+        *,
+        limiter: RateLimiter,
+        send_limit: RateLimit = DEFAULT_LIMITS.sendgrid_send,
+        read_limit: RateLimit = DEFAULT_LIMITS.sendgrid_read,
+        activity_limit: RateLimit = DEFAULT_LIMITS.sendgrid_activity,
+        policy: RetryPolicy | None = None,
+    ) -> None:
+        silence()
+        self._http = new_client(base_url)
+        sdk = SendGridAPIClient(api_key.get_secret_value(), host=base_url)
+        self._api: Any = _Transport(
+            self._http, host=base_url, request_headers=sdk._default_headers, version=3
+        )
+        self._send_bucket = Bucket("sendgrid:send", send_limit.with_margin())
+        self._activity_bucket = Bucket("sendgrid:activity", activity_limit.with_margin())
+        self._channel = Channel(
+            SENDGRID.name,
+            limiter=limiter,
+            buckets=[Bucket("sendgrid:read", read_limit.with_margin())],
+            policy=policy,
+        )
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._http.close()
+
+    def ping(self) -> None:
+        """One cheap authenticated call, not repeated.
+
+        Raises:
+            ProviderError: says whether the address, the key or the provider is the trouble.
+        """
+        self._call(
+            "ping",
+            Kind.READ,
+            partial(_read_objects, self._api.suppression.bounces, {"limit": 1}),
+            policy=ONE_TRY,
+        )
+
+    def send_email(self, message: EmailMessage) -> str:
+        """Sends one email.
+
+        Returns:
+            SendGrid's ``X-Message-Id``, the first part of every event's ``sg_message_id``; empty
+            if SendGrid gave none.
+
+        Raises:
+            NotSent: it certainly did not go out.
+            Rejected: SendGrid refused it; ``code`` names the field at fault.
+            Unknown: it may have gone out; its events will carry ``custom_args``.
+        """
+        body = message.body()
+
+        def attempt() -> str:
+            response = self._api.mail.send.post(request_body=body)
+            return str(response.headers.get("X-Message-Id") or "")
+
+        return self._call("send_email", Kind.ONCE, attempt, bucket=self._send_bucket)
+
+    def iter_suppressions(
+        self, kind: SuppressionKind, since: datetime | None = None
+    ) -> Iterator[list[JsonObject]]:
+        """Pages of suppressed addresses of one kind, added at ``since`` or later.
+
+        Each entry holds ``email`` and ``created`` (epoch seconds), most also ``reason``.
+        """
+        endpoint = getattr(self._api.suppression, kind)
+        query: dict[str, Any] = {"limit": SUPPRESSION_PAGE, "offset": 0}
+        if since is not None:
+            if since.tzinfo is None:
+                raise ValueError("a time without a time zone")
+            query["start_time"] = int(since.timestamp())
+        while True:
+            entries = self._call(
+                f"list_{kind}", Kind.READ, partial(_read_objects, endpoint, dict(query))
+            )
+            if not entries:
+                return
+            yield entries
+            query["offset"] += len(entries)
+
+    def search_activity(self, query: str, limit: int = 1000) -> list[JsonObject]:
+        """Emails that match a query of the email activity feed, newest first.
+
+        Args:
+            query: SendGrid's query language, such as ``(unique_args['send_id']="...")``.
+            limit: 1 to 1000.
+        """
+
+        def attempt() -> list[JsonObject]:
+            answer = _json(self._api.messages.get(query_params={"query": query, "limit": limit}))
+            messages = answer.get("messages") if isinstance(answer, dict) else None
+            if not isinstance(messages, list):
+                raise bad_answer(SENDGRID)
+            return messages
+
+        return self._call("search_activity", Kind.READ, attempt, bucket=self._activity_bucket)
+
+    def _call(
+        self,
+        operation: str,
+        kind: Kind,
+        attempt: Callable[[], T],
+        *,
+        bucket: Bucket | None = None,
+        policy: RetryPolicy | None = None,
+    ) -> T:
+        buckets = None if bucket is None else [bucket]
+        return self._channel.call(operation, kind, attempt, buckets=buckets, policy=policy)
+
+
+def _json(response: Any) -> Any:
+    try:
+        return json.loads(response.body)
+    except (ValueError, TypeError):
+        raise bad_answer(SENDGRID) from None
+
+
+def _read_objects(endpoint: Any, query: Mapping[str, Any]) -> list[JsonObject]:
+    entries = _json(endpoint.get(query_params=query))
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise bad_answer(SENDGRID)
+    return entries
