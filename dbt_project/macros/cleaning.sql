@@ -1,0 +1,133 @@
+{# Postgres-only helpers for staging: what people type, made comparable. Bad values become null. #}
+
+{# Lower case, no blanks around; null if nothing is left. #}
+{% macro clean_text(expression) -%}
+    nullif(lower(trim({{ expression }})), '')
+{%- endmacro %}
+
+
+{% macro is_email(expression) -%}
+    coalesce(
+        {{ expression }} ~ '^[a-z0-9.!#$&*+/=?^_{|}~''-]+@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$'
+        and {{ expression }} !~ '(^\.|\.\.|\.@)',
+        false
+    )
+{%- endmacro %}
+
+
+{# E.164: an explicit + or 00 is believed; ten digits, or eleven from 1, are North American. #}
+{% macro e164(expression) -%}
+    {%- set digits -%}
+        regexp_replace(
+            regexp_replace({{ expression }}, '\s*(x|ext)[.:]?\s*\d+\s*$', '', 'i'), '\D', '', 'g'
+        )
+    {%- endset -%}
+    case
+        when {{ expression }} ~ '^\s*\+' then '+' || {{ digits }}
+        when {{ digits }} ~ '^00' then '+' || substr({{ digits }}, 3)
+        when {{ digits }} ~ '^1\d{10}$' then '+' || {{ digits }}
+        when {{ digits }} ~ '^\d{10}$' then '+1' || {{ digits }}
+    end
+{%- endmacro %}
+
+
+{# A North American number has its own grammar; elsewhere only the length can be judged. #}
+{% macro is_e164(expression) -%}
+    coalesce(
+        {{ expression }} ~ '^\+1[2-9]\d{2}[2-9]\d{6}$'
+        or {{ expression }} ~ '^\+[2-9]\d{7,14}$',
+        false
+    )
+{%- endmacro %}
+
+
+{# An amount of money in whole units, as typed ($450,000), in cents. #}
+{% macro cents(expression) -%}
+    case
+        when regexp_replace({{ expression }}, '[$,\s]', '', 'g') ~ '^\d{1,12}(\.\d+)?$'
+            then cast(
+                round(cast(regexp_replace({{ expression }}, '[$,\s]', '', 'g') as numeric) * 100)
+                as bigint
+            )
+    end
+{%- endmacro %}
+
+
+{% macro small_number(expression) -%}
+    case
+        when {{ expression }} ~ '^\s*\d{1,3}(\.\d+)?\s*$'
+            then cast(round(cast({{ expression }} as numeric)) as integer)
+    end
+{%- endmacro %}
+
+
+{# An ISO 8601 date or time as a moment; without an offset it is UTC. #}
+{% macro moment(expression) -%}
+    case
+        when {{ expression }} !~ '^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])([T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?(Z|[+-]\d{2}(:?\d{2})?)?)?$'
+            then null
+        when cast(substr({{ expression }}, 9, 2) as integer) > date_part(
+            'day',
+            make_date(
+                cast(substr({{ expression }}, 1, 4) as integer),
+                cast(substr({{ expression }}, 6, 2) as integer),
+                1
+            ) + interval '1 month - 1 day'
+        ) then null
+        when {{ expression }} ~ '([T ].*)(Z|[+-]\d{2}(:?\d{2})?)$'
+            then cast({{ expression }} as timestamp with time zone)
+        else cast({{ expression }} || ' UTC' as timestamp with time zone)
+    end
+{%- endmacro %}
+
+
+{# A JSON value as an array, so that it can be unnested whatever it is. #}
+{% macro json_array(expression) -%}
+    case when jsonb_typeof({{ expression }}) = 'array' then {{ expression }} else '[]' end
+{%- endmacro %}
+
+
+{# sms, email or call; null for what is no touch in one of these. #}
+{% macro touch_channel(message_type) -%}
+    case
+        when upper({{ message_type }}) ~ '(ACTIVITY|COMMENT|REVIEW|REACTION)' then null
+        when upper({{ message_type }}) ~ 'EMAIL' then 'email'
+        when upper({{ message_type }}) ~ '(CALL|VOICEMAIL)' then 'call'
+        when upper({{ message_type }}) ~ 'SMS' then 'sms'
+    end
+{%- endmacro %}
+
+
+{# Seconds of a call: none is shorter than nothing, or longer than a day. #}
+{% macro call_seconds(expression) -%}
+    cast(least(greatest(coalesce({{ expression }}, 0), 0), 86400) as integer)
+{%- endmacro %}
+
+
+{# One vocabulary for how a call ended, over HighLevel's and Twilio's. #}
+{% macro call_outcome(status, duration_seconds) -%}
+    case
+        when lower({{ status }}) ~ 'voice-?_?mail' then 'voicemail'
+        when lower({{ status }}) in ('completed', 'answered', 'connected') and {{ duration_seconds }} > 0
+            then 'answered'
+        when lower({{ status }}) = 'busy' then 'busy'
+        when lower({{ status }}) in ('failed', 'canceled', 'cancelled') then 'failed'
+        else 'no_answer'
+    end
+{%- endmacro %}
+
+
+{#
+    What a message from a lead withdraws: 'channel' for the keywords that carriers know, standing
+    alone, or a plain request about this channel; 'all' for a request not to be contacted; null.
+#}
+{% macro opt_out_scope(body) -%}
+    case
+        when {{ body }} ~* '(stop|quit|do ?n[o'']?t|never) (contact|bother)(ing)?( me)?|(remove|delete) me|take me off|leave me alone|lose my (number|info)'
+            then 'all'
+        when {{ body }} ~* '^\W*(please\W+)?(stop|stop ?all|unsubscribe|cancel|end|quit|revoke|opt[ -]?out)(\W+(please|thanks|thank you|now))?\W*$'
+            then 'channel'
+        when {{ body }} ~* '\munsubscribe( me)?\M|\mopt(ing)? me out\M|\mi (want|wish|would like) to opt[ -]?out\M|stop (text|messag|email|mail|call|send)ing|do ?n[o'']?t (text|message|email|e-mail|mail|call)( me)?( any ?more| again)?\W*$'
+            then 'channel'
+    end
+{%- endmacro %}

@@ -1,0 +1,91 @@
+{{
+    config(
+        indexes=[{'columns': ['lead_id', 'as_of'], 'unique': true}],
+        post_hook='analyze {{ this }}'
+    )
+}}
+
+with leads as (
+
+    select * from {{ ref('int_leads') }}
+
+),
+
+lead_status as (
+
+    select * from {{ ref('int_lead_status') }}
+
+),
+
+timeline as (
+
+    select * from {{ ref('int_lead_timeline') }}
+
+),
+
+steps as (
+
+    {{ dbt.generate_series(var('spine_max_points')) }}
+
+),
+
+points as (
+
+    select
+        leads.lead_id,
+        leads.location_id,
+        {{ dbt.dateadd(
+            'hour',
+            '24 + (cast(steps.generated_number as integer) - 1) * 24 * ' ~ var('spine_step_days'),
+            'leads.created_at'
+        ) }} as as_of
+    from leads
+    cross join steps
+
+),
+
+open_points as (
+
+    -- Still open at that moment, and its label window is over.
+    select
+        points.lead_id,
+        points.location_id,
+        points.as_of,
+        {{ days_after(var('label_days'), 'points.as_of') }} as label_until
+    from points
+    inner join lead_status on points.lead_id = lead_status.lead_id
+    where
+        (lead_status.closed_at is null or lead_status.closed_at >= points.as_of)
+        and {{ days_after(var('label_days'), 'points.as_of') }} <= {{ scoring_moment() }}
+
+),
+
+conversions as (
+
+    select
+        lead_id,
+        occurred_at
+    from timeline
+    where event_type in ('appointment_kept', 'opportunity_won')
+
+),
+
+final as (
+
+    -- Judged by when it happened; the day that we learned of it is the features' concern.
+    select
+        open_points.lead_id,
+        open_points.location_id,
+        open_points.as_of,
+        case when count(conversions.occurred_at) > 0 then 1 else 0 end as label
+    from open_points
+    left join conversions
+        on
+            open_points.lead_id = conversions.lead_id
+            and conversions.occurred_at >= open_points.as_of
+            and conversions.occurred_at < open_points.label_until
+    group by open_points.lead_id, open_points.location_id, open_points.as_of
+
+)
+
+select * from final

@@ -1,0 +1,39 @@
+{{
+    config(
+        indexes=[
+            {'columns': ['event_id'], 'unique': true},
+            {'columns': ['lead_id', 'occurred_at']},
+            {'columns': ['location_id', 'occurred_at']},
+        ],
+        post_hook='analyze {{ this }}'
+    )
+}}
+
+with timeline as (
+
+    select * from {{ ref('int_lead_timeline') }}
+
+),
+
+final as (
+
+    select
+        event_id,
+        lead_id,
+        location_id,
+        channel,
+        direction,
+        actor,
+        occurred_at,
+        known_at,
+        outcome as status,
+        duration_seconds,
+        agent_id,
+        source_system,
+        source_row_id
+    from timeline
+    where event_type = 'touch'
+
+)
+
+select * from final

@@ -1,0 +1,35 @@
+{{
+    config(
+        indexes=[{'columns': ['lead_id', 'as_of'], 'unique': true}, {'columns': ['as_of']}],
+        post_hook='analyze {{ this }}'
+    )
+}}
+
+with spine as (
+
+    select * from {{ ref('int_training_spine') }}
+
+),
+
+features as (
+
+    {{ lead_features('spine') }}
+
+),
+
+final as (
+
+    select
+        spine.lead_id,
+        spine.location_id,
+        spine.as_of,
+        spine.label,
+        {%- for name in feature_columns() %}
+        features.{{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from spine
+    inner join features on spine.lead_id = features.lead_id and spine.as_of = features.as_of
+
+)
+
+select * from final

@@ -1,0 +1,54 @@
+with source as (
+
+    {{ select_source('raw_import', 'leads') }}
+
+),
+
+newest as (
+
+    -- A file imported again replaces its earlier rows.
+    select
+        *,
+        row_number() over (
+            partition by location_id, external_id
+            order by _loaded_at desc, import_id desc, row_number desc
+        ) as version
+    from source
+    where external_id is not null
+
+),
+
+normalised as (
+
+    select
+        *,
+        {{ clean_text('email') }} as clean_email,
+        {{ e164('phone') }} as clean_phone
+    from newest
+    where version = 1
+
+),
+
+final as (
+
+    select
+        location_id,
+        external_id,
+        import_id,
+        nullif(trim(first_name), '') as first_name,
+        nullif(trim(last_name), '') as last_name,
+        case when {{ is_email('clean_email') }} then clean_email end as email,
+        case when {{ is_e164('clean_phone') }} then clean_phone end as phone,
+        {{ is_email('clean_email') }} as is_email_valid,
+        {{ is_e164('clean_phone') }} as is_phone_valid,
+        {{ clean_text('source') }} as source,
+        outcome as has_converted,
+        created_at,
+        outcome_at,
+        _known_at as known_at,
+        _loaded_at as loaded_at
+    from normalised
+
+)
+
+select * from final
