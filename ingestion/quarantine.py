@@ -1,0 +1,65 @@
+"""Broken records: kept whole, with the reason, once; never a reason to stop a load."""
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from ingestion.fields import clean_text
+from ingestion.tables import TableSpec
+from ingestion.validate import Rejection
+
+# The unique index quarantine_once keeps a record that every load meets again from piling up.
+_INSERT = """
+insert into ops.quarantine
+    (source, entity, location_id, row_key, reason, payload, payload_digest, load_id)
+values (%s, %s, %s, %s, %s, %s, %s, %s)
+on conflict do nothing
+"""
+
+
+def quarantine(
+    connection: psycopg.Connection,
+    spec: TableSpec,
+    location_id: str | None,
+    rejections: Sequence[Rejection],
+    load_id: str,
+) -> int:
+    """Writes rejected records to ``ops.quarantine``; the caller commits.
+
+    Returns:
+        How many of them were not there yet.
+    """
+    added = 0
+    for rejection in rejections:
+        payload = _storable(rejection.payload)
+        text = json.dumps(payload, sort_keys=True, separators=(",", ":"))
+        digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        row_key = clean_text(rejection.row_key) if rejection.row_key else None
+        added += connection.execute(
+            _INSERT,
+            (
+                spec.source, spec.table, location_id, row_key, rejection.reason,
+                Jsonb(payload), digest, load_id,
+            ),
+        ).rowcount  # fmt: skip
+    return added
+
+
+def _storable(value: Any) -> Any:
+    """``value`` as jsonb can hold it; what it cannot hold becomes text that shows it."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, dict):
+        return {clean_text(str(key)): _storable(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return clean_text(str(value))
