@@ -120,7 +120,8 @@ class Database:
         try:
             return psycopg.connect(make_conninfo("", **parameters), **options)
         except psycopg.OperationalError as error:
-            reason = str(error).strip().splitlines()[-1].removeprefix("connection failed: ")
+            # The first line says it; the rest is libpq's advice.
+            reason = str(error).strip().splitlines()[0].rpartition("failed: ")[2]
             raise DatabaseUnavailableError(
                 f"The database {self.dbname} at {self.host}:{self.port} cannot be used: {reason}.",
                 remedy="Start it, or correct DATABASE_URL (empty: the embedded one).",

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from io import TextIOWrapper
 from pathlib import Path
+from time import monotonic, sleep
 
 import psutil
 
@@ -32,6 +33,7 @@ log = get_logger(__name__)
 PORT = 5432  # names the socket file only; there is no TCP listener
 SUPERUSER = "leadengine"
 START_TIMEOUT_SECONDS = 120  # crash recovery after a kill may replay a lot of WAL
+_LINGER_SECONDS = 10
 _MAX_SOCKET_PATH = 107
 _MB = 1024 * 1024
 
@@ -103,39 +105,56 @@ class EmbeddedPostgres:
             yield
 
     def _is_running(self) -> bool:
+        """Whether our server runs; clears away the pid file of one that was killed.
+
+        ``pg_ctl status`` asks only whether the process number exists, which is also true of a
+        zombie and of a stranger that got the number after a reboot.
+        """
+        pid_file = self._data / "postmaster.pid"
         try:
-            self._pg_ctl("status")
-        except (subprocess.CalledProcessError, FileNotFoundError):
-            return False
-        return True
+            pid = int(pid_file.read_text().split("\n", 1)[0])
+            process = psutil.Process(pid)
+            ours = process.status() != psutil.STATUS_ZOMBIE and str(self._data) in process.cmdline()
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+            ours = False
+        if not ours:
+            pid_file.unlink(missing_ok=True)
+        return ours
 
     def _prepare(self) -> None:
-        self._data.mkdir(mode=0o700, exist_ok=True)
         self.socket_dir.mkdir(mode=0o700, exist_ok=True)
+        self._hand_over(self.socket_dir)
         if self._system_user is not None:
-            for folder in (self._data, self.socket_dir):
-                os.chown(folder, self._system_user.pw_uid, self._system_user.pw_gid)
             _allow_passage(self._data)
             _allow_passage(self.socket_dir)
             _allow_passage(_bin_dir() / "postgres")
             _allow_reading(_bin_dir().parent)
-        if not (self._data / "PG_VERSION").exists():
-            # initdb refuses a folder that a killed initdb left half full.
-            for leftover in self._data.iterdir():
-                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-            options = ["-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]
-            try:
-                self._run("initdb", "--no-instructions", *options)
-            except subprocess.CalledProcessError as error:
-                raise DatabaseUnavailableError(
-                    f"The embedded database in {self._data} could not be created: "
-                    f"{error.stderr.strip().splitlines()[-1] if error.stderr else error}.",
-                    remedy="Free disk space, or set DATABASE_URL to a PostgreSQL 15+ server.",
-                ) from error
+        if not self._data.exists():
+            self._create()
         conf = self._data / "postgresql.auto.conf"
         conf.write_text("\n".join(f"{k} = '{v}'" for k, v in self._tuning().items()) + "\n")
+        self._hand_over(conf)
+
+    def _hand_over(self, path: Path) -> None:
         if self._system_user is not None:
-            os.chown(conf, self._system_user.pw_uid, self._system_user.pw_gid)
+            os.chown(path, self._system_user.pw_uid, self._system_user.pw_gid)
+
+    def _create(self) -> None:
+        # Made under another name: whatever a killed initdb leaves behind is not taken for data.
+        draft = self._root / "data.new"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        self._hand_over(draft)
+        options = ["-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]
+        try:
+            self._run("initdb", "--no-instructions", *options, data=draft)
+        except subprocess.CalledProcessError as error:
+            reason = error.stderr.strip().splitlines()[-1] if error.stderr else error
+            raise DatabaseUnavailableError(
+                f"The embedded database in {self._data} could not be created: {reason}.",
+                remedy="Free disk space, or set DATABASE_URL to a PostgreSQL 15+ server.",
+            ) from error
+        draft.rename(self._data)
 
     def _tuning(self) -> dict[str, str]:
         """Server settings for this machine's memory and cores."""
@@ -165,25 +184,32 @@ class EmbeddedPostgres:
 
     def _launch(self) -> None:
         log_file = self._data / "server.log"
-        try:
-            self._pg_ctl("start", "-w", "-t", str(START_TIMEOUT_SECONDS), "-l", str(log_file))
-        except subprocess.CalledProcessError as error:
-            raise DatabaseUnavailableError(
-                f"The embedded database in {self._data} did not start.",
-                remedy=f"Read the end of {log_file}; a full disk is the usual cause.",
-            ) from error
+        deadline = monotonic() + _LINGER_SECONDS
+        while True:
+            try:
+                self._pg_ctl("start", "-w", "-t", str(START_TIMEOUT_SECONDS), "-l", str(log_file))
+            except subprocess.CalledProcessError as error:
+                # The children of a killed server take a moment to notice and let go.
+                if monotonic() < deadline and _still_in_use(log_file):
+                    sleep(0.2)
+                    continue
+                raise DatabaseUnavailableError(
+                    f"The embedded database in {self._data} did not start.",
+                    remedy=f"Read the end of {log_file}; a full disk is the usual cause.",
+                ) from error
+            return
 
     def _pg_ctl(self, *arguments: str) -> None:
         self._run("pg_ctl", *arguments)
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _run(self, program: str, *arguments: str, data: Path | None = None) -> None:
         user = self._system_user
         identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
         # Files, not pipes: the server inherits them and a pipe would never close. A session of
         # its own keeps Ctrl-C and a killed process group away from the server.
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
             result = subprocess.run(
-                [str(_bin_dir() / program), "-D", str(self._data), *arguments],
+                [str(_bin_dir() / program), "-D", str(data or self._data), *arguments],
                 stdout=out,
                 stderr=err,
                 stdin=subprocess.DEVNULL,
@@ -195,6 +221,10 @@ class EmbeddedPostgres:
             if result.returncode:
                 err.seek(0)
                 raise subprocess.CalledProcessError(result.returncode, program, stderr=err.read())
+
+
+def _still_in_use(log_file: Path) -> bool:
+    return log_file.exists() and "is still in use" in log_file.read_text(errors="replace")[-2000:]
 
 
 def _bin_dir() -> Path:

@@ -135,7 +135,7 @@ def approve(
             ).fetchone()
         digest = row[0] if row else ""
     name = approver or getpass.getuser()
-    approve_batch(database, batch_id, name, digest, SystemClock())
+    approve_batch(database, batch_id, digest=digest, approved_by=name, clock=SystemClock())
     Console().print(f"Approved by {name}. Send it:  leadengine batch dispatch {batch}")
 
 

@@ -68,7 +68,13 @@ def batches(engine: Engine, config: BatchConfig) -> dg.Output[str]:
         engine.clock,
     )
     if config.approved_by and not config.dry_run:
-        approve_batch(engine.database, plan.batch_id, config.approved_by, plan.digest, engine.clock)
+        approve_batch(
+            engine.database,
+            plan.batch_id,
+            digest=plan.digest,
+            approved_by=config.approved_by,
+            clock=engine.clock,
+        )
     return dg.Output(
         str(plan.batch_id),
         metadata={

@@ -6,6 +6,7 @@ Revises:
 
 from pathlib import Path
 
+import psycopg
 from alembic import op
 
 revision = "0001"
@@ -18,9 +19,10 @@ _SQL = Path(__file__).parents[1] / "sql"
 
 def upgrade() -> None:
     """Runs the two SQL files."""
+    # The driver itself: the files hold several statements, colons and percent signs.
+    connection: psycopg.Connection = op.get_bind().connection.dbapi_connection  # type: ignore[assignment]
     for name in ("0001_initial.sql", "0001_roles.sql"):
-        # The driver itself: the files hold several statements, colons and percent signs.
-        op.get_bind().connection.driver_connection.execute((_SQL / name).read_text("utf-8"))
+        connection.cursor().execute((_SQL / name).read_bytes())
 
 
 def downgrade() -> None:
