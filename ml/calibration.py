@@ -48,7 +48,7 @@ class Calibrator:
         if self.kind == "platt":
             slope, intercept = self.x
             return np.clip(slope * raw + intercept, -LIMIT, LIMIT)
-        return np.interp(raw, np.array(self.x), np.array(self.y))
+        return np.asarray(np.interp(raw, np.array(self.x), np.array(self.y)), dtype=np.float64)
 
     def contributions(self, raw: Matrix) -> Matrix:
         """Contributions to the calibrated log-odds from those to the raw ones.
@@ -84,9 +84,7 @@ def fit_platt(raw: Matrix, label: Matrix) -> Calibrator:
     The slope is never negative: a calibrator may flatten a score, not turn it round.
     """
     positives, negatives = float(label.sum()), float(len(label) - label.sum())
-    target = np.where(
-        label > 0.5, (positives + 1) / (positives + 2), 1 / (negatives + 2)
-    )
+    target = np.where(label > 0.5, (positives + 1) / (positives + 2), 1 / (negatives + 2))
     design = np.column_stack([raw, np.ones_like(raw)])
     weights = np.array([1.0, 0.0])
     for _ in range(50):

@@ -178,7 +178,8 @@ class DelimitedFile:
         if not twice:
             return
         second = next(iter(self._head(1)), [])
-        if len(set(second)) == len(second) == len(self.header) and all(second):
+        names = len(set(second)) == len(second) and all(second)
+        if second and names and not any(map(_is_number, second)):
             raise FileFormatError(
                 f"{self.path} seems to have two header rows: line {self._header_line} repeats "
                 f"{twice[0]!r}, and the next line holds names of its own.",

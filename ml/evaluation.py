@@ -141,9 +141,12 @@ def evaluate(
         for name, figure in _FIGURES.items():
             samples[name].append(figure(y, s))
     intervals = {name: _interval(drawn) for name, drawn in samples.items() if len(drawn) >= 20}
-    return Metrics(
-        **values, rows=len(label), base_rate=float(label.mean()), intervals=intervals
-    )
+    if "ece" in intervals:
+        # Noise only ever adds to this figure, and resampling adds it once more: the interval is
+        # therefore mirrored at the estimate (basic bootstrap).
+        low, high = intervals["ece"]
+        intervals["ece"] = (max(0.0, 2 * values["ece"] - high), 2 * values["ece"] - low)
+    return Metrics(**values, rows=len(label), base_rate=float(label.mean()), intervals=intervals)
 
 
 def bootstrap_rows(

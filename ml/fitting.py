@@ -217,9 +217,7 @@ def _try_boosting(
     for booster, (_, test) in zip(boosters, folds, strict=True):
         out[test] = booster.predict(matrix[test], raw_score=True, num_iteration=count)
     out = np.clip(out, -LIMIT, LIMIT)
-    return Candidate(
-        "boosting", out, {"rounds": count, **settings}, log_loss(label, sigmoid(out))
-    )
+    return Candidate("boosting", out, {"rounds": count, **settings}, log_loss(label, sigmoid(out)))
 
 
 def _boosting_settings(rows: int, seed: int) -> dict[str, Any]:

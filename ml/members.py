@@ -79,8 +79,9 @@ class Term:
             values = np.sign(raw) * np.log1p(np.abs(raw)) if self.kind == "log" else raw
             # Far outliers would otherwise carry a linear score anywhere.
             values = np.clip((values - self.centre) / self.scale, -6.0, 6.0)
-            return np.where(np.isnan(raw), 0.0, values)
-        return (values - self.centre) / self.scale
+            values = np.where(np.isnan(raw), 0.0, values)
+            return np.asarray(values, dtype=np.float64)
+        return np.asarray((values - self.centre) / self.scale, dtype=np.float64)
 
 
 @dataclass

@@ -29,9 +29,12 @@ _MIN_LEVEL_ROWS = 5
 _MIN_LEVEL_SHARE = 0.001
 
 _PLACEHOLDERS = frozenset(
-    "n/a na #n/a none null nil nan - -- --- ? unknown undefined unspecified (blank) (none) "
-    "(unknown) tbd".split()
-) | {"not specified", "not provided", "not set", "not available", "not applicable", "not chosen"}
+    {
+        "n/a", "na", "#n/a", "none", "null", "nil", "nan", "-", "--", "---", "?", "unknown",
+        "undefined", "unspecified", "(blank)", "(none)", "(unknown)", "tbd", "not specified",
+        "not provided", "not set", "not available", "not applicable", "not chosen",
+    }
+)  # fmt: skip
 _CHOOSE = re.compile(
     r"[-<(\[\s]*(please\s+)?(select|choose|pick)"
     r"(\s+(one|an?|any|your|the|option|options|value|item|answer|from|list|below|here))*"
@@ -145,11 +148,11 @@ class Schema:
 
 def encode_column(feature: Feature, column: "pd.Series[Any]") -> Matrix:
     """One column as numbers; each distinct value is read once."""
-    if feature.kind != "categorical":
-        if pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.is_numeric_dtype(column.dtype):
-            numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
-            known = np.isin(numbers, (0, 1)) if feature.kind == "boolean" else np.isfinite(numbers)
-            return np.where(known, numbers, np.nan) + 0.0
+    typed = pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.is_numeric_dtype(column.dtype)
+    if feature.kind != "categorical" and typed:
+        numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        known = np.isin(numbers, (0, 1)) if feature.kind == "boolean" else np.isfinite(numbers)
+        return np.where(known, numbers, np.nan) + 0.0
     codes, distinct = pd.factorize(column, use_na_sentinel=True)
     encode = _Encoder(feature)
     # The last place serves factorize's -1, the missing value.
