@@ -108,9 +108,7 @@ def lock_batch(connection: psycopg.Connection, batch_id: UUID) -> dict[str, Any]
     return row
 
 
-def expire_if_stale(
-    database: Database, batch: dict[str, Any], now: datetime
-) -> bool:
+def expire_if_stale(database: Database, batch: dict[str, Any], now: datetime) -> bool:
     """Marks an approved batch whose approval ran out before anything was sent. True if so."""
     if batch["status"] != "approved" or now - batch["approved_at"] <= APPROVAL_LASTS:
         return False

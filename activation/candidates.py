@@ -55,8 +55,7 @@ def read_candidates(
                 yield _candidate(row), int(row["audience_size"])
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
         raise MartsMissingError(
-            "The leads' priorities have not been built: "
-            f"{str(error).splitlines()[0]}.",
+            f"The leads' priorities have not been built: {str(error).splitlines()[0]}.",
             remedy="Run `leadengine run`, or the full_refresh job, first.",
         ) from error
 
@@ -96,9 +95,7 @@ def _state(
     return ChannelState(
         address=address,
         is_valid=bool(is_valid),
-        is_dnd=bool(
-            row["is_dnd_all"] or row[f"is_dnd_{channel}"] or row[f"{channel}_address_dnd"]
-        ),
+        is_dnd=bool(row["is_dnd_all"] or row[f"is_dnd_{channel}"] or row[f"{channel}_address_dnd"]),
         is_suppressed=row[f"{channel}_suppressed"],
         consent=consent,
         address_opted_out=row[f"{channel}_address_opted_out"],

@@ -18,7 +18,7 @@ from activation.audit import audit
 from activation.candidates import read_candidates
 from activation.decide import DecisionContext, decide
 from activation.rulebook import RuleBook, current_rules
-from activation.senders import Sender, able, senders
+from activation.senders import Sender, able, location_names, senders
 from activation.sequence import Sequence, load_sequence
 from activation.templating import Message, TemplateLibrary, lead_variables
 from activation.types import (
@@ -73,7 +73,8 @@ def plan_batch(
     audience = load_audience(request.audience)
     sequence = load_sequence(request.sequence)
     rules = rules or current_rules()
-    found = senders(settings)
+    found = senders(settings, database)
+    names = location_names(database)
     now = clock.now()
     step = sequence.steps[_FIRST_STEP - 1]
     preferred = [channel for channel in step.templates if channel in channels]
@@ -82,7 +83,7 @@ def plan_batch(
             f"The sequence {sequence.id!r} sends nothing by {', '.join(request.channels)}.",
             remedy=f"Allow one of its channels: {', '.join(step.templates)}.",
         )
-    writer = _Writer(settings, sequence, library or TemplateLibrary(), found)
+    writer = _Writer(settings, sequence, library or TemplateLibrary(), found, names)
     for channel in preferred:
         writer.library.get(step.templates[channel])
     context = DecisionContext(
@@ -93,9 +94,11 @@ def plan_batch(
     chosen = 0
     reached: set[tuple[str, Channel, str]] = set()
     with database.connect() as connection:
-        for candidate, audience_size in read_candidates(
+        candidates = read_candidates(
             connection, audience, sequence=sequence.id, step=_FIRST_STEP, as_of=now, rules=rules
-        ):
+        )
+        for candidate, total in candidates:
+            audience_size = total
             decision = _once_per_address(candidate, decide(candidate, context), reached)
             items.append(writer.item(candidate, decision))
             if decision.verdict is not Verdict.SUPPRESS:
@@ -127,11 +130,12 @@ class _Writer:
         sequence: Sequence,
         library: TemplateLibrary,
         found: dict[str, Sender],
+        names: dict[str, str],
     ) -> None:
         self.library = library
         self._settings = settings
         self._templates = sequence.steps[_FIRST_STEP - 1].templates
-        self._senders = found
+        self._names = names | {sender.location_id: sender.name for sender in found.values()}
         self._key = secret_key(settings)
 
     def item(self, candidate: Candidate, decision: Decision) -> PlannedItem:
@@ -162,8 +166,7 @@ class _Writer:
         )
 
     def _message(self, candidate: Candidate, channel: Channel) -> Message:
-        sender = self._senders.get(candidate.location_id)
-        brokerage = sender.name if sender else self._settings.sender_name
+        brokerage = self._names.get(candidate.location_id) or self._settings.sender_name
         variables = lead_variables(candidate.facts, brokerage)
         if channel is Channel.EMAIL:
             variables |= {
@@ -205,9 +208,9 @@ def _checked_channels(request: PlanRequest) -> list[Channel]:
         raise PlanError(
             f"A batch of size {request.size} has nobody in it.", remedy="Ask for 1 or more."
         )
-    if not 0 <= request.holdout_share <= 0.5:
+    if not 0 <= request.holdout_share < 1:
         raise PlanError(
-            f"A holdout share of {request.holdout_share} is not between 0 and 0.5.",
+            f"A holdout share of {request.holdout_share} is not between 0 and 1.",
             remedy="Use 0.1 for one lead in ten.",
         )
     return [Channel(name) for name in dict.fromkeys(request.channels)]

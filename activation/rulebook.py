@@ -91,9 +91,7 @@ class RuleBook(BaseModel):
 
     def needs_consent(self, channel: Channel, at: datetime) -> bool:
         """Whether a recorded consent is asked for on a channel."""
-        return any(
-            rule.parameters.get("required") for rule in self.of_kind("consent", channel, at)
-        )
+        return any(rule.parameters.get("required") for rule in self.of_kind("consent", channel, at))
 
     def cap_window(self) -> timedelta:
         """How far back sends matter to any cap."""

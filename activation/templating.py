@@ -191,9 +191,7 @@ class TemplateLibrary:
             ) from error
         allowed = set(FALLBACKS) | (set(EMAIL_VARIABLES) if channel is Channel.EMAIL else set())
         for unknown in sorted(meta.find_undeclared_variables(tree) - allowed):
-            at = next(
-                (n for n, line in enumerate(source.splitlines(), 1) if unknown in line), 1
-            )
+            at = next((n for n, line in enumerate(source.splitlines(), 1) if unknown in line), 1)
             raise TemplateProblem(
                 f"Template {name}.j2, line {at}: unknown variable {unknown!r}.",
                 remedy=f"Use only these: {_known(channel)}.",

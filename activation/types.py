@@ -50,7 +50,7 @@ class PlanRequest:
         sequence: name of a file in ``activation/sequences``.
         size: how many leads to choose; those held out count among them.
         channels: allowed channels, ``sms`` and ``email``; the sequence sets the preference.
-        holdout_share: share of the chosen kept back to measure against, from 0 up to 0.5.
+        holdout_share: share of the chosen kept back to measure against, from 0 to below 1.
         dry_run: a plan to look at; it can be approved by nobody and sends nothing.
         planned_by: who asks.
     """
@@ -203,6 +203,7 @@ class DispatchReport:
     queued: int = 0
     already_queued: int = 0
     sent: dict[str, int] = field(default_factory=dict)
+    sent_of_other_batches: int = 0
     cancelled: dict[str, int] = field(default_factory=dict)
     rejected: dict[str, int] = field(default_factory=dict)
     postponed: int = 0
@@ -222,6 +223,7 @@ class DispatchReport:
             "already_queued": self.already_queued,
             "sent": self.sent,
             "sent_total": sum(self.sent.values()),
+            "sent_of_other_batches": self.sent_of_other_batches,
             "cancelled": self.cancelled,
             "rejected": self.rejected,
             "postponed": self.postponed,

@@ -1,0 +1,242 @@
+"""Hands one message to its provider and says what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+import psycopg
+
+from activation.audit import audit
+from activation.claim import OutgoingMessage
+from activation.consent import opt_out, suppress_address
+from activation.policy import DispatchPolicy
+from activation.senders import Sender
+from activation.templating import TemplateLibrary
+from activation.types import Channel
+from activation.unsubscribe import list_unsubscribe_headers, unsubscribe_url
+from leadengine.settings import Settings
+from providers.errors import NotSent, Rejected, Unknown
+from providers.factory import Clients
+from providers.sendgrid import EmailMessage
+
+# Twilio's own codes. https://www.twilio.com/docs/api/errors
+_OPTED_OUT = "21610"
+_BAD_NUMBERS = {"21211", "21214", "21217", "21614"}
+# The account or its settings are at fault, not the message: the next one fares no better.
+_ACCOUNT_STATUSES = {401, 403}
+
+
+class Result(StrEnum):
+    """What came of handing over a message."""
+
+    SENT = "sent"
+    RETRY = "retry"
+    REJECTED = "rejected"
+    UNSETTLED = "unsettled"
+    HALT = "halt"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The provider's answer. ``error`` is kept where a person should read it."""
+
+    result: Result
+    provider: str
+    message_id: str | None = None
+    code: str | None = None
+    reason: str | None = None
+    error: Exception | None = None
+
+
+class Courier:
+    """Sends messages through the real clients, each with our id in the call."""
+
+    def __init__(
+        self,
+        clients: Clients,
+        settings: Settings,
+        found: dict[str, Sender],
+        key: bytes,
+        library: TemplateLibrary | None = None,
+    ) -> None:
+        self._clients = clients
+        self._settings = settings
+        self._senders = found
+        self._key = key
+        self._library = library or TemplateLibrary()
+
+    def send(self, message: OutgoingMessage) -> Outcome:
+        """Hands over one message. Never raises for what a provider does."""
+        provider = "twilio" if message.channel is Channel.SMS else "sendgrid"
+        try:
+            if message.channel is Channel.SMS:
+                message_id = self._text(message)
+            else:
+                message_id = self._email(message)
+        except NotSent as error:
+            return Outcome(Result.RETRY, provider, code=error.code, reason=_reason(error))
+        except Rejected as error:
+            halt = error.status in _ACCOUNT_STATUSES
+            return Outcome(
+                Result.HALT if halt else Result.REJECTED,
+                provider,
+                code=error.code,
+                reason=_reason(error),
+                error=error,
+            )
+        except Unknown as error:
+            return Outcome(Result.UNSETTLED, provider, code=error.code, reason=_reason(error))
+        return Outcome(Result.SENT, provider, message_id=message_id)
+
+    def _text(self, message: OutgoingMessage) -> str:
+        receipt = self._clients.twilio.send_sms(
+            to=message.to_address,
+            from_number=message.from_address,
+            body=message.body,
+            status_callback=status_callback(self._settings, str(message.send_id)),
+        )
+        return receipt.sid
+
+    def _email(self, message: OutgoingMessage) -> str:
+        url = unsubscribe_url(self._settings, self._key, message.location_id, message.lead_id)
+        sender = self._senders.get(message.location_id)
+        subject = message.subject or ""
+        return self._clients.sendgrid.send_email(
+            EmailMessage(
+                to=message.to_address,
+                from_email=message.from_address,
+                from_name=sender.name if sender else self._settings.sender_name,
+                subject=subject,
+                text=message.body,
+                html=self._library.html(subject, message.body),
+                custom_args={
+                    "send_id": str(message.send_id),
+                    "location_id": message.location_id,
+                },
+                headers=list_unsubscribe_headers(url),
+            )
+        )
+
+
+def status_callback(settings: Settings, send_id: str) -> str | None:
+    """Where Twilio reports on a text; None where it could not reach us and would refuse it."""
+    host = urlsplit(settings.public_url).hostname or ""
+    if host in {"localhost", "127.0.0.1", "::1"} and not settings.uses_sandbox:
+        return None
+    return f"{settings.public_url}/webhooks/twilio/status?send_id={send_id}"
+
+
+def record(
+    connection: psycopg.Connection,
+    message: OutgoingMessage,
+    outcome: Outcome,
+    *,
+    worker: str,
+    now: datetime,
+    policy: DispatchPolicy,
+) -> str:
+    """Writes down what came of a message, and commits. Returns the row's new status.
+
+    A receipt is only written over the claim it belongs to.
+    """
+    status, reason = _new_status(message, outcome, policy)
+    if outcome.result is Result.SENT:
+        connection.execute(
+            "update ops.sends set status = 'sent', provider_message_id = %s, sent_at = %s,"
+            " settled_at = %s, status_reason = null"
+            " where send_id = %s and claimed_by = %s and status in ('claimed', 'unsettled')",
+            (outcome.message_id, now, now, message.send_id, worker),
+        )
+    elif status == "intent":
+        halted = outcome.result is Result.HALT
+        wait = policy.backoff(message.attempts)
+        connection.execute(
+            "update ops.sends set status = 'intent', status_reason = %s, not_before = %s,"
+            " attempts = attempts - %s, claimed_by = null, claimed_at = null"
+            " where send_id = %s and claimed_by = %s and status = 'claimed'",
+            (reason, now + wait, int(halted), message.send_id, worker),
+        )
+    else:
+        settled = now if status in {"rejected", "failed"} else None
+        connection.execute(
+            "update ops.sends set status = %s, status_reason = %s, settled_at = %s"
+            " where send_id = %s and claimed_by = %s and status = 'claimed'",
+            (status, reason, settled, message.send_id, worker),
+        )
+    if status == "rejected":
+        _learn(connection, message, outcome, now)
+    if status != "sent":
+        _audit(connection, message, status, reason, now)
+    connection.commit()
+    return status
+
+
+def _new_status(
+    message: OutgoingMessage, outcome: Outcome, policy: DispatchPolicy
+) -> tuple[str, str | None]:
+    if outcome.result is Result.RETRY and message.attempts >= policy.max_attempts:
+        return "failed", f"gave_up:{outcome.reason}"
+    status = {
+        Result.SENT: "sent",
+        Result.RETRY: "intent",
+        Result.HALT: "intent",
+        Result.REJECTED: "rejected",
+        Result.UNSETTLED: "unsettled",
+    }[outcome.result]
+    return status, outcome.reason
+
+
+def _learn(
+    connection: psycopg.Connection, message: OutgoingMessage, outcome: Outcome, now: datetime
+) -> None:
+    """A refusal that tells something about the person or the address is not forgotten."""
+    if outcome.provider != "twilio":
+        return
+    if outcome.code == _OPTED_OUT:
+        opt_out(
+            connection,
+            location_id=message.location_id,
+            lead_id=message.lead_id,
+            channel=message.channel,
+            source="twilio",
+            method="Twilio refused the text: recipient has opted out (21610)",
+            evidence_key=f"twilio-21610:{message.send_id}",
+            at=now,
+            actor="dispatch",
+        )
+    if outcome.code == _OPTED_OUT or outcome.code in _BAD_NUMBERS:
+        suppress_address(
+            connection,
+            location_id=message.location_id,
+            channel=message.channel,
+            address=message.to_address,
+            reason="opted_out" if outcome.code == _OPTED_OUT else "invalid_number",
+            source=f"twilio:{outcome.code}",
+            at=now,
+        )
+
+
+def _audit(
+    connection: psycopg.Connection,
+    message: OutgoingMessage,
+    status: str,
+    reason: str | None,
+    now: datetime,
+) -> None:
+    audit(
+        connection,
+        at=now,
+        actor="dispatch",
+        action=f"send_{'retry' if status == 'intent' else status}",
+        entity="send",
+        entity_id=str(message.send_id),
+        location_id=message.location_id,
+        detail={"reason": reason, "attempts": message.attempts},
+    )
+
+
+def _reason(error: NotSent | Rejected | Unknown) -> str:
+    return str(error.code or error.reason or error.status or type(error).__name__.lower())
