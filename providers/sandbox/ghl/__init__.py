@@ -1,0 +1,1 @@
+"""GoHighLevel's v2 API for the simulated locations."""

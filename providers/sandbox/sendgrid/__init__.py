@@ -1,0 +1,1 @@
+"""SendGrid: mail send, suppressions and the email activity feed of one account."""

@@ -1,0 +1,1 @@
+"""Twilio: messages, calls and recordings of one account."""
