@@ -15,7 +15,12 @@ from orchestration.defs.ingestion.sensors import new_crm_data
 from orchestration.defs.ml.assets import lead_conversion, lead_scores, scores_are_fresh
 from orchestration.defs.quality.assets import quarantine
 from orchestration.defs.quality.checks import raw_expectations
-from orchestration.defs.warehouse.assets import dbt_models, dbt_models_after_scores, dbt_resource
+from orchestration.defs.warehouse.assets import (
+    dbt_models,
+    dbt_models_after_scores,
+    dbt_resource,
+    send_history,
+)
 from orchestration.jobs import ALL_JOBS
 from orchestration.resources import Engine
 from orchestration.schedules import ALL_SCHEDULES
@@ -29,6 +34,7 @@ defs = dg.Definitions(
         lead_conversion,
         lead_scores,
         dbt_models_after_scores,
+        send_history,
         consent_logs,
         batches,
         sends,

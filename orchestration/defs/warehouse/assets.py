@@ -18,7 +18,12 @@ from orchestration.defs.warehouse.project import dbt_executable, manifest_path
 from orchestration.resources import DBT_PROJECT_DIR, Engine
 
 AFTER_SCORES = "tag:after_scores"
-_SCORE_SOURCES = {"current_lead_scores": "lead_scores"}
+# Relations whose asset has another name. The models read what was sent so far, and what is sent
+# next follows from the models: as one asset the two would be a circle.
+_ASSET_NAMES = {
+    ("ml", "current_lead_scores"): "lead_scores",
+    ("ops", "sends"): "send_history",
+}
 
 
 class Translator(DagsterDbtTranslator):
@@ -26,13 +31,20 @@ class Translator(DagsterDbtTranslator):
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """A model's schema and name; a source's schema and table."""
-        name = dbt_resource_props["name"]
-        return dg.AssetKey([dbt_resource_props["schema"], _SCORE_SOURCES.get(name, name)])
+        schema, name = dbt_resource_props["schema"], dbt_resource_props["name"]
+        return dg.AssetKey([schema, _ASSET_NAMES.get((schema, name), name)])
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
         """The layer: staging, intermediate or marts."""
         return str(dbt_resource_props["schema"])
 
+
+send_history = dg.AssetSpec(
+    ["ops", "send_history"],
+    group_name="activation",
+    kinds={"postgres"},
+    description="ops.sends as it stood when the models were built.",
+)
 
 TRANSLATOR = Translator(settings=DagsterDbtTranslatorSettings(enable_asset_checks=True))
 _MANIFEST = manifest_path()
