@@ -65,6 +65,11 @@ def _read_text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
+def _read_key(value: Any) -> Any:
+    # An empty key stays empty, so that the complaint is about what the provider sent.
+    return value if value == "" else _read_text(value)
+
+
 def _read_lower(value: Any) -> Any:
     text = _read_text(value)
     return text.strip().lower() or None if isinstance(text, str) else text
@@ -155,7 +160,7 @@ def _clean_json(value: Any) -> Any:
     return value
 
 
-Key = Annotated[str, BeforeValidator(_read_text), Field(min_length=1), Column("text")]
+Key = Annotated[str, BeforeValidator(_read_key), Field(min_length=1), Column("text")]
 """Text that must be there."""
 LowerKey = Annotated[str, BeforeValidator(_read_lower), Field(min_length=1), Column("text")]
 Text = Annotated[str | None, BeforeValidator(_read_text), Column("text")]
@@ -165,12 +170,13 @@ Known = Annotated[datetime, BeforeValidator(read_timestamp), Column("timestamp")
 """A time that must be there: without it, nobody can say what was known when."""
 Flag = Annotated[bool | None, BeforeValidator(_blank_as_none), Column("bool")]
 Whole = Annotated[
-    int | None, BeforeValidator(_read_whole), Field(ge=-(2**63), lt=2**63), Column("bigint")
+    Annotated[int, Field(ge=-(2**63), lt=2**63)] | None,
+    BeforeValidator(_read_whole),
+    Column("bigint"),
 ]
 Number = Annotated[
-    Decimal | None,
+    Annotated[Decimal, Field(ge=-(10**15), le=10**15)] | None,
     BeforeValidator(_read_whole),
-    Field(ge=-(10**15), le=10**15),
     Column("decimal"),
 ]
 Json = Annotated[Any, BeforeValidator(_read_json), Column("json")]

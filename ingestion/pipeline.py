@@ -9,6 +9,7 @@ what happens when a load did not end by itself.
 import hashlib
 import os
 import shutil
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -165,15 +166,19 @@ class Loader:
     def _explained(self, error: Any) -> LeadEngineError:
         cause: BaseException | None = error
         seen: list[str] = []
+        where = ""
         while cause is not None:
             if isinstance(cause, LeadEngineError):
                 return cause
             code = getattr(cause, "pgcode", None)
             seen.append(f"{type(cause).__name__}{f' {code}' if code else ''}")
+            if frames := traceback.extract_tb(cause.__traceback__):
+                where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
             cause = getattr(cause, "exception", None) or cause.__cause__ or cause.__context__
-        # Type names and SQL states only: a database's own message may quote the row.
+        # Type names, SQL states and the place only: a database's own message may quote the row.
         return LoadFailedError(
-            f"The load of {self._source} failed at dlt's step {error.step}: {', '.join(seen)}.",
+            f"The load of {self._source} failed at dlt's step {error.step}: "
+            f"{', '.join(seen)} at {where}.",
             remedy="Run it again: it continues from the last load that ended. The database's log "
             "says what it refused.",
         )
@@ -204,8 +209,3 @@ def _seconds_by_table(info: Any) -> dict[str, float]:
                 if job.finished_at is not None:
                     seconds[job.table_name] += (job.finished_at - job.started_at).total_seconds()
     return dict(seconds)
-
-
-def working_folder(settings: Settings) -> Path:
-    """Where dlt keeps its working folders."""
-    return settings.home / "dlt"

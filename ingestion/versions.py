@@ -87,12 +87,12 @@ class Versions:
         """The rows that differ from what is stored and from what this load gave already.
 
         Args:
-            rows: validated rows of one page.
+            rows: validated rows of one page; of several with one key the last counts.
             stored: digests in the database by primary key.
             loaded_at: when this page came; later than that of every page before it.
         """
-        for row in rows:
-            key, digest = self.key(row), row_hash(row)
+        for key, row in {self.key(row): row for row in rows}.items():
+            digest = row_hash(row)
             if self._seen.get(key, stored.get(key)) == digest:
                 continue
             self._seen[key] = digest
