@@ -22,6 +22,8 @@ NATIONWIDE = (
     "Pacific/Honolulu",
 )
 _MOST_ZONES_OF_AN_AREA = 5
+# What a system writes for a person whose zone it does not know.
+_NOWHERE = {"UTC", "Etc/UTC", "GMT", "Etc/GMT"}
 
 
 @lru_cache(maxsize=512)
@@ -55,7 +57,7 @@ def recipient_zones(timezone: str | None, phone: str | None) -> tuple[str, ...]:
         phone: E.164.
     """
     zones: list[str] = []
-    if timezone and _zone(timezone) is not None:
+    if timezone and timezone not in _NOWHERE and _zone(timezone) is not None:
         zones.append(timezone)
     if phone:
         zones.extend(zone for zone in _area_zones(phone) if zone not in zones)

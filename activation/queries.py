@@ -10,4 +10,4 @@ SQL_DIR = Path(__file__).parent / "sql"
 @cache
 def load_sql(name: str) -> LiteralString:
     """The statement in ``activation/sql/<name>.sql``. Values are bound, never written in."""
-    return (SQL_DIR / f"{name}.sql").read_text("utf-8")  # type: ignore[return-value]
+    return (SQL_DIR / f"{name}.sql").read_text("utf-8")

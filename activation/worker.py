@@ -66,7 +66,7 @@ def run_worker(
         except DispatchHalted as error:
             _log.error("%s", error)
             pause = _TROUBLE_SECONDS
-        except (ProviderError, DatabaseUnavailableError, psycopg.OperationalError) as error:
+        except (ProviderError, DatabaseUnavailableError, psycopg.Error) as error:
             _log.warning("waiting: %s", str(error).splitlines()[0])
             pause = _TROUBLE_SECONDS
         except LeadEngineError as error:

@@ -43,7 +43,7 @@ left join lateral (
         lead_id = items.lead_id
         and channel = items.channel
         and purpose = 'marketing'
-        and occurred_at <= %(now)s
+        and (occurred_at <= %(now)s or action = 'revoked')
     order by occurred_at desc, action desc, consent_log_id desc
     limit 1
 ) as consent on true

@@ -42,7 +42,7 @@ select
             others.location_id = %(location_id)s
             and consent.channel = %(channel)s
             and consent.purpose = 'marketing'
-            and consent.occurred_at <= %(now)s
+            and (consent.occurred_at <= %(now)s or consent.action = 'revoked')
             and (
                 (%(channel)s = 'sms' and others.phone = %(to_address)s)
                 or (%(channel)s = 'email' and others.email = %(to_address)s)
@@ -70,7 +70,7 @@ left join lateral (
         lead_id = %(lead_id)s
         and channel = %(channel)s
         and purpose = 'marketing'
-        and occurred_at <= %(now)s
+        and (occurred_at <= %(now)s or action = 'revoked')
     order by occurred_at desc, action desc, consent_log_id desc
     limit 1
 ) as newest on true

@@ -5,7 +5,7 @@ insert into ops.consent_logs (
 select
     location_id,
     lead_id,
-    contact_id,
+    coalesce(contact_id, substr(lead_id, strpos(lead_id, ':') + 1)),
     channel,
     purpose,
     action,
@@ -17,8 +17,6 @@ select
     evidence_key,
     %(recorded_by)s
 from marts.fct_consent_events
-where
-    channel in ('sms', 'email', 'call')
-    and contact_id is not null
+where channel in ('sms', 'email', 'call')
 order by occurred_at, evidence_key
 on conflict (evidence_key) do nothing

@@ -1,0 +1,158 @@
+"""Why was this message sent? The whole proof, from the message back to the source rows."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+
+from activation.approve import BatchError
+from activation.consent import consent_hash
+from activation.queries import load_sql
+from activation.rulebook import current_rules
+from activation.sequence import SequenceError, load_sequence
+from activation.templating import TemplateLibrary, TemplateProblem
+from activation.types import Channel
+from warehouse.database import Database
+
+# Where the lead's facts come from: relation, and how its rows name the lead.
+_SOURCES = {
+    "marts.dim_leads": "lead_id = %(lead_id)s",
+    "raw_ghl.contacts": "location_id = %(location_id)s and id = %(contact_id)s",
+    "raw_import.leads": "location_id = %(location_id)s and external_id = %(contact_id)s",
+    "raw_twilio.messages": "sid = %(provider_message_id)s",
+    "raw_sendgrid.email_activity": "split_part(msg_id, '.', 1) = %(provider_message_id)s",
+}
+_TIMELINE = "intermediate.int_lead_timeline"
+_NEWEST_EVENTS = 50
+
+
+def explain_send(database: Database, send_id: UUID) -> dict[str, Any]:
+    """The proof behind one message.
+
+    Keys: ``message``, ``template``, ``sequence``, ``batch``, ``consent``, ``rules``, ``score``,
+    ``source_rows``, ``audit_trail``. Holds personal data, being what a compliance officer asks
+    for: not for logs. Each ``..._matches`` says whether what is stored still agrees with what is
+    on file.
+
+    Raises:
+        BatchError: there is no such message.
+    """
+    with database.connect() as connection:
+        with connection.cursor(row_factory=dict_row) as cursor:
+            row = cursor.execute(load_sql("explain_send"), {"send_id": send_id}).fetchone()
+        if row is None:
+            raise BatchError(
+                f"There is no message {send_id}.",
+                remedy="Take a send_id from ops.sends.",
+            )
+        send, batch, item = row["send"], row["batch"], row["item"]
+        sources = _source_rows(connection, send, batch)
+    return {
+        "message": {
+            **{key: value for key, value in send.items() if key not in _ELSEWHERE},
+            "body_matches": _body_digest(send) == send["body_digest"],
+            "webhook_events": row["webhook_events"],
+        },
+        "template": _template(send),
+        "sequence": _sequence(send),
+        "batch": {
+            **{key: value for key, value in batch.items() if key != "summary"},
+            "decision": item,
+            "counts": batch["summary"].get("counts"),
+        },
+        "consent": _consent(send, row["consent"], row["consent_history"]),
+        "rules": _rules(send),
+        "score": row["score"] or {"score": send["score"], "model_version": send["model_version"]},
+        "source_rows": sources,
+        "audit_trail": row["audit_trail"],
+    }
+
+
+_ELSEWHERE = {"template_id", "template_version", "consent_log_id", "consent_hash", "rule_version"}
+
+
+def _body_digest(send: dict[str, Any]) -> str:
+    return hashlib.sha256(f"{send['subject'] or ''}\n{send['body']}".encode()).hexdigest()
+
+
+def _template(send: dict[str, Any]) -> dict[str, Any]:
+    proof = {"template_id": send["template_id"], "version": send["template_version"]}
+    try:
+        on_file = TemplateLibrary().get(send["template_id"])
+    except TemplateProblem as error:
+        return proof | {"version_matches": False, "on_file": error.message}
+    return proof | {
+        "version_matches": on_file.version == send["template_version"],
+        "source": on_file.body,
+    }
+
+
+def _sequence(send: dict[str, Any]) -> dict[str, Any]:
+    proof: dict[str, Any] = {"id": send["sequence"], "step": send["step"]}
+    try:
+        sequence = load_sequence(send["sequence"])
+    except SequenceError as error:
+        return proof | {"on_file": error.message}
+    return proof | {
+        "name": sequence.name,
+        "description": sequence.description,
+        "purpose": sequence.purpose,
+        "idempotency_key": send["idempotency_key"],
+    }
+
+
+def _consent(
+    send: dict[str, Any], row: dict[str, Any] | None, history: list[dict[str, Any]]
+) -> dict[str, Any]:
+    stored = send["consent_hash"]
+    matches = None
+    if row is not None and stored is not None:
+        # JSON writes times in the server's form; the hash was made over Python's.
+        comparable = row | {"occurred_at": datetime.fromisoformat(row["occurred_at"])}
+        matches = consent_hash(comparable) == stored
+    return {"row": row, "hash": stored, "hash_matches": matches, "history": history}
+
+
+def _rules(send: dict[str, Any]) -> dict[str, Any]:
+    rules = current_rules()
+    channel = Channel(send["channel"])
+    return {
+        "version": send["rule_version"],
+        "version_matches": rules.version == send["rule_version"],
+        "in_force": [
+            {"id": rule.id, "source": rule.source, "text": rule.text}
+            for rule in rules.rules
+            if channel in rule.channels
+        ],
+    }
+
+
+def _source_rows(
+    connection: psycopg.Connection, send: dict[str, Any], batch: dict[str, Any]
+) -> dict[str, list[dict[str, Any]]]:
+    keys = {
+        key: send[key] for key in ("lead_id", "location_id", "contact_id", "provider_message_id")
+    } | {"as_of": batch["as_of"], "newest": _NEWEST_EVENTS}
+    found: dict[str, list[dict[str, Any]]] = {}
+    queries = {
+        relation: f"select to_jsonb(rows) from {relation} as rows where {where}"  # noqa: S608
+        for relation, where in _SOURCES.items()
+    }
+    queries[_TIMELINE] = (
+        f"select to_jsonb(events) from (select * from {_TIMELINE}"  # noqa: S608
+        " where lead_id = %(lead_id)s and occurred_at <= %(as_of)s and known_at <= %(as_of)s"
+        " order by occurred_at desc limit %(newest)s) as events"
+    )
+    for relation, query in queries.items():
+        exists = connection.execute("select to_regclass(%s)", (relation,)).fetchone()
+        if exists is None or exists[0] is None:
+            continue
+        rows = connection.execute(query.encode(), keys).fetchall()
+        if rows:
+            found[relation] = [row[0] for row in rows]
+    return found
