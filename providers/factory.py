@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -147,32 +146,6 @@ class Clients:
                 policy=self._policy,
             )
         )
-
-    def pings(self) -> dict[str, Callable[[], None]]:
-        """A cheap authenticated call per provider, by a name to show; optional ones if configured.
-
-        Each raises a :class:`leadengine.errors.LeadEngineError` that names what to mend, be it a
-        missing credential or a provider that refuses.
-        """
-        checks: dict[str, Callable[[], None]] = {}
-        try:
-            locations = sorted(self.ghl)
-        except SettingsError:
-            # The check itself raises it again, for whoever runs it.
-            checks["GoHighLevel"] = lambda: self._ping_ghl("")
-        else:
-            for location_id in locations:
-                checks[f"GoHighLevel {location_id}"] = self.ghl[location_id].ping
-        checks["Twilio"] = lambda: self.twilio.ping()
-        checks["SendGrid"] = lambda: self.sendgrid.ping()
-        if self.apollo is not None:
-            checks["Apollo"] = self.apollo.ping
-        if self.claude is not None:
-            checks["Claude"] = self.claude.ping
-        return checks
-
-    def _ping_ghl(self, location_id: str) -> None:
-        self.ghl[location_id].ping()
 
     def close(self) -> None:
         """Closes all connections; the clients cannot be used any more."""

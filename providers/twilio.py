@@ -220,7 +220,10 @@ def _with_records(read: Callable[[], Any]) -> tuple[Any, list[JsonObject]]:
 
 def _records(page: Any) -> list[JsonObject]:
     """A page's records as Twilio sent them; the SDK's own objects rename and convert them."""
-    return [_record(item) for item in page.load_page(page._payload)]
+    records = page.load_page(page._payload)
+    if not isinstance(records, list):
+        raise bad_answer(TWILIO)
+    return records
 
 
 def _record(item: object) -> JsonObject:

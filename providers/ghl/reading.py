@@ -65,7 +65,8 @@ class GhlReader(GhlTransport):
                 return
             yield contacts
             # A short page does not mean the last one: the server may cap the size we ask for.
-            after = contacts[-1].get("searchAfter")
+            last = contacts[-1]
+            after = last.get("searchAfter") if isinstance(last, dict) else None
             if not after:
                 return
             _must_advance("search_contacts", body.get("searchAfter"), after)
@@ -171,8 +172,8 @@ class GhlReader(GhlTransport):
                     },
                     version=CALENDARS_VERSION,
                 )
-                events = [event for event in found if event.get("id") not in seen]
-                seen.update(event.get("id") for event in events)
+                events = [event for event in found if _id_of(event) not in seen]
+                seen.update(_id_of(event) for event in events if _id_of(event) is not None)
                 if events:
                     yield events
                 opens = closes
@@ -279,9 +280,13 @@ def _sentences(body: Any) -> list[JsonObject]:
     return [sentence]
 
 
-def _changed_since(item: JsonObject, since: datetime | None) -> bool:
+def _id_of(item: object) -> object:
+    return item.get("id") if isinstance(item, dict) else None
+
+
+def _changed_since(item: object, since: datetime | None) -> bool:
     """Whether to keep it; what cannot be dated is kept, for the loader to judge."""
-    if since is None:
+    if since is None or not isinstance(item, dict):
         return True
     try:
         changed = datetime.fromisoformat(str(item.get("updatedAt")))

@@ -124,19 +124,22 @@ def _unclear(error: Rejected) -> Unknown:
 
 
 def with_list(key: str) -> Callable[[Any], JsonObject]:
-    """A parser of objects that hold a list of objects under ``key``."""
+    """A parser of objects that hold a list under ``key``.
+
+    The items are not looked at: one broken record is for the loader to set aside, and must not
+    keep the others of its page from being loaded.
+    """
 
     def parse(body: Any) -> JsonObject:
-        items = body.get(key) if isinstance(body, dict) else None
-        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        if not isinstance(body, dict) or not isinstance(body.get(key), list):
             raise bad_answer(GHL)
-        return dict(body)
+        return body
 
     return parse
 
 
 def list_in(key: str) -> Callable[[Any], list[JsonObject]]:
-    """A parser that takes the list of objects under ``key``."""
+    """A parser that takes the list under ``key``, see :func:`with_list`."""
     parse = with_list(key)
     return lambda body: list(parse(body)[key])
 
