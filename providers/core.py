@@ -24,6 +24,10 @@ from providers.limits import RateLimit, RateLimiter
 T = TypeVar("T")
 log = get_logger("providers")
 
+# Calls log their own attempts. stamina's default hook would write through structlog, where that is
+# installed, to stdout: into the JSON that some of our commands print there.
+stamina.instrumentation.set_on_retry_hooks([])
+
 current_operation: ContextVar[str] = ContextVar("current_operation", default="request")
 """Name of the call that runs, for the transports that sit below a provider's own SDK."""
 

@@ -239,5 +239,10 @@ def test_every_status_has_a_meaning(status: int) -> None:
     assert is_outage(meaning) == isinstance(meaning, Unknown)
 
 
-def test_the_retries_are_on() -> None:
+def test_a_retry_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert stamina.is_active()
+    provider = Provider(["too many", "too many"])
+    channel = Channel("p", limiter=LocalRateLimiter(), buckets=[], policy=POLICY)
+    channel.call("o", Kind.ONCE, provider.attempt)
+    assert provider.attempts == 3
+    assert capsys.readouterr().out == ""
