@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install run up test check format lock docs-images clean
+.PHONY: help install run up test test-slow check format lock docs-images clean
 
 help: ## what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -33,8 +33,11 @@ run: install ## loads, transforms, checks, trains, scores, plans, sends (sandbox
 up: install ## the long-running stack in the foreground; Ctrl-C stops it
 	@$(BIN)/leadengine up
 
-test: install ## the whole test suite with coverage
-	@$(BIN)/python -m pytest --cov --cov-report=term
+test: install ## the test suite with coverage
+	@$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term
+
+test-slow: install ## what takes longer than the suite allows; CI runs it as well
+	@$(BIN)/python -m pytest -m slow
 
 check: install ## format, lint, types, import contracts, SQL lint, secrets scan
 	$(BIN)/ruff format --check .

@@ -1,0 +1,1 @@
+"""The whole engine, as its user runs it."""
