@@ -261,3 +261,11 @@ from features
     }) -%}
     {{ return(columns) }}
 {%- endmacro %}
+
+
+{# The features as a list for a select, from the relation of that name. #}
+{% macro feature_list(relation) -%}
+    {%- for name in feature_columns() -%}
+        {{ relation }}.{{ name }}{{ ",\n        " if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}

@@ -12,6 +12,12 @@
 {%- endmacro %}
 
 
+{# Seconds since 1970, as a whole number. #}
+{% macro epoch_seconds(moment) -%}
+    {{ seconds_between("cast('1970-01-01 00:00:00+00' as timestamp with time zone)", moment) }}
+{%- endmacro %}
+
+
 {# Days from one moment to another, with their fraction. #}
 {% macro days_between(earlier, later) -%}
     {{ seconds_between(earlier, later) }} / cast(86400 as double precision)

@@ -216,24 +216,28 @@ sendgrid_touches as (
 
 provider_touches as (
 
+    select * from twilio_touches
+
+    union all
+
+    select * from sendgrid_touches
+
+),
+
+told_by_crm as (
+
     -- A number or sender that the CRM uses too shows the same touch in both systems.
-    select provider_rows.*
-    from (
-        select * from twilio_touches
-        union all
-        select * from sendgrid_touches
-    ) as provider_rows
-    where not exists (
-        select 1
-        from ghl_touches
-        where
-            ghl_touches.lead_id = provider_rows.lead_id
-            and ghl_touches.channel = provider_rows.channel
-            and ghl_touches.direction = provider_rows.direction
-            and ghl_touches.occurred_at between
-            {{ dbt.dateadd('second', -60, 'provider_rows.occurred_at') }}
-            and {{ dbt.dateadd('second', 60, 'provider_rows.occurred_at') }}
-    )
+    select distinct
+        provider_touches.source_system,
+        provider_touches.source_row_id
+    from provider_touches
+    inner join ghl_touches
+        on
+            provider_touches.lead_id = ghl_touches.lead_id
+            and provider_touches.channel = ghl_touches.channel
+            and provider_touches.direction = ghl_touches.direction
+            and {{ dbt.dateadd('second', -60, 'provider_touches.occurred_at') }} <= ghl_touches.occurred_at
+            and {{ dbt.dateadd('second', 60, 'provider_touches.occurred_at') }} >= ghl_touches.occurred_at
 
 ),
 
@@ -243,14 +247,20 @@ touches as (
 
     union all
 
-    select * from provider_touches
+    select provider_touches.*
+    from provider_touches
+    left join told_by_crm
+        on
+            provider_touches.source_system = told_by_crm.source_system
+            and provider_touches.source_row_id = told_by_crm.source_row_id
+    where told_by_crm.source_row_id is null
 
 ),
 
 final as (
 
     select
-        touches.*,
+        *,
         case
             when direction = 'inbound' then 'lead'
             when agent_id is not null and coalesce(sent_by, 'app') = 'app' then 'agent'

@@ -63,6 +63,8 @@ answers as (
     select
         lead_contacts.*,
         channels.channel,
+        -- Part of the keys: a consent given anew is another piece of evidence.
+        cast(coalesce({{ epoch_seconds('lead_contacts.consent_at') }}, 0) as text) as consent_version,
         case channels.channel
             when 'sms' then lead_contacts.sms_consent
             when 'email' then lead_contacts.email_consent
@@ -80,8 +82,7 @@ consent_answers as (
     */
     select
         'ghl:contact:' || location_id || ':' || contact_id || ':' || channel || ':' || answer
-        || ':' || cast(coalesce({{ seconds_between("cast('1970-01-01 00:00:00+00' as timestamp with time zone)", 'consent_at') }}, 0) as text)
-            as evidence_key,
+        || ':' || consent_version as evidence_key,
         lead_id,
         location_id,
         contact_id,
@@ -108,8 +109,7 @@ do_not_disturb as (
     */
     select
         'ghl:dnd:' || location_id || ':' || contact_id || ':' || channel
-        || ':' || cast(coalesce({{ seconds_between("cast('1970-01-01 00:00:00+00' as timestamp with time zone)", 'consent_at') }}, 0) as text)
-            as evidence_key,
+        || ':' || consent_version as evidence_key,
         lead_id,
         location_id,
         contact_id,

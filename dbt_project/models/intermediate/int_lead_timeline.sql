@@ -87,12 +87,26 @@ touches as (
 
 ),
 
+engagements as (
+
+    select
+        'email_opened' as event_type,
+        false as needs_click
+
+    union all
+
+    select
+        'email_clicked' as event_type,
+        true as needs_click
+
+),
+
 email_engagements as (
 
     select
         communications.lead_id,
         communications.location_id,
-        engagement.event_type,
+        engagements.event_type,
         communications.channel,
         cast(null as text) as direction,
         'lead' as actor,
@@ -106,16 +120,7 @@ email_engagements as (
         communications.outcome
     from communications
     -- Who clicked has opened.
-    inner join (
-        select
-            'email_opened' as event_type,
-            false as needs_click
-        union all
-        select
-            'email_clicked' as event_type,
-            true as needs_click
-    ) as engagement
-        on communications.is_clicked or not engagement.needs_click
+    inner join engagements on communications.is_clicked or not engagements.needs_click
     where communications.engaged_at is not null and communications.channel = 'email'
 
 ),

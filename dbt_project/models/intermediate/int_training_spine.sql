@@ -82,8 +82,8 @@ final as (
     left join conversions
         on
             open_points.lead_id = conversions.lead_id
-            and conversions.occurred_at >= open_points.as_of
-            and conversions.occurred_at < open_points.label_until
+            and open_points.as_of <= conversions.occurred_at
+            and open_points.label_until > conversions.occurred_at
     group by open_points.lead_id, open_points.location_id, open_points.as_of
 
 )

@@ -18,9 +18,7 @@ final as (
         spine.lead_id,
         spine.location_id,
         spine.as_of,
-        {%- for name in feature_columns() %}
-        features.{{ name }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        {{ feature_list('features') }}
     from spine
     inner join features on spine.lead_id = features.lead_id and spine.as_of = features.as_of
 

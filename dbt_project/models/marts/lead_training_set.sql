@@ -24,9 +24,7 @@ final as (
         spine.location_id,
         spine.as_of,
         spine.label,
-        {%- for name in feature_columns() %}
-        features.{{ name }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        {{ feature_list('features') }}
     from spine
     inner join features on spine.lead_id = features.lead_id and spine.as_of = features.as_of
 

@@ -13,7 +13,8 @@ final as (
         item.stage ->> 'name' as stage_name,
         cast(item.place as integer) as stage_position
     from source
-    cross join lateral jsonb_array_elements({{ json_array('source.stages') }})
+    cross join
+        lateral jsonb_array_elements({{ json_array('source.stages') }})
         with ordinality as item (stage, place)
 
 )
