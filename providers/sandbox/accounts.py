@@ -1,243 +1,174 @@
-"""The five providers as the gateway sees them: who may enter, how often, what refusals look like."""
+"""The five providers as the gateway sees them: who may enter, how often, how they refuse."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
 
-from providers.sandbox import anthropic as anthropic_module
-from providers.sandbox import apollo as apollo_module
-from providers.sandbox import limits
-from providers.sandbox.ghl import common as ghl_common
+from providers.sandbox import anthropic, apollo, limits
+from providers.sandbox.ghl import common as ghl
 from providers.sandbox.ghl.areas import make_areas
 from providers.sandbox.limits import Windows
-from providers.sandbox.sendgrid import api as sendgrid_module
+from providers.sandbox.sendgrid import api as sendgrid
 from providers.sandbox.state import Sandbox
-from providers.sandbox.twilio import api as twilio_module
+from providers.sandbox.twilio import api as twilio
 from providers.sandbox.wire import Refusal, Reply, Request, Route, Router
 
 Headers = list[tuple[str, str]]
 
 
-class Account(Protocol):
-    """One provider's account."""
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One provider's account.
+
+    Attributes:
+        router: its operations.
+        authenticate: checks credentials (and versions); raises Refusal as the provider words it.
+        count: books a request at the rate limits: whether it may pass, and the headers about it.
+        too_many: the body of a 429.
+        broken: an answer with any other failing status.
+        unknown: the answer to a path (404) or method (405) that does not exist.
+    """
 
     router: Router
+    authenticate: Callable[[Request, Route], None]
+    count: Callable[[Request, Route], tuple[bool, Headers]]
+    too_many: Callable[[], Reply]
+    broken: Callable[[int], Reply]
+    unknown: Callable[[Request, int], Reply]
 
-    def admit(self, request: Request, route: Route) -> Headers:
-        """Checks credentials and limits; gives the headers every answer carries.
+    def admit(self, request: Request, route: Route, *, unlimited: bool) -> Headers:
+        """Lets a request in; gives the headers that its answer carries.
 
         Raises:
-            Refusal: 401, 403 or 429, as the provider words it.
+            Refusal: 401, 403 or 429.
         """
-        ...
-
-    def too_many(self) -> Reply:
-        """A 429 of this provider."""
-        ...
-
-    def broken(self, status: int) -> Reply:
-        """An answer with any other failing status."""
-        ...
-
-    def unknown(self, request: Request, status: int) -> Reply:
-        """The answer to a path (404) or method (405) that does not exist."""
-        ...
+        self.authenticate(request, route)
+        if unlimited:
+            return []
+        allowed, headers = self.count(request, route)
+        if not allowed:
+            answer = self.too_many()
+            answer.headers = headers
+            raise Refusal(answer)
+        return headers
 
 
-class GhlAccount:
-    """HighLevel: a token and a limit per location; the ``Version`` header of each operation."""
+def _ghl(sandbox: Sandbox, windows: Windows) -> Account:
+    """A token and a limit per location; the ``Version`` header of each operation."""
+    router = Router()
+    for area in make_areas(sandbox):
+        area.routes(router)
+    locations = {f"Bearer {e['token']}": e["id"] for e in sandbox.credentials["ghl"]["locations"]}
 
-    def __init__(self, sandbox: Sandbox, windows: Windows, *, unlimited: bool) -> None:
-        self.router = Router()
-        for area in make_areas(sandbox):
-            area.routes(self.router)
-        self._windows, self._unlimited = windows, unlimited
-        self._locations = {
-            f"Bearer {e['token']}": e["id"] for e in sandbox.credentials["ghl"]["locations"]
-        }
-
-    def admit(self, request: Request, route: Route) -> Headers:
-        """Token, version, limits, in HighLevel's order."""
+    def authenticate(request: Request, route: Route) -> None:
         given = request.headers.get("authorization", "")
-        location = self._locations.get(given)
+        location = locations.get(given)
         if location is None:
             text = "Invalid token: access token is invalid" if given else "Invalid JWT"
-            raise ghl_common.refuse(401, text)
+            raise ghl.refuse(401, text)
         request.location_id = location
         version = request.headers.get("version")
         if version is None:
-            raise ghl_common.refuse(401, "version header was not found.")
+            raise ghl.refuse(401, "version header was not found.")
         if version != route.version:
-            raise ghl_common.refuse(401, "version header is invalid")
-        if self._unlimited:
-            return []
-        burst = self._windows.take(f"ghl:{location}", limits.GHL_BURST, time.monotonic())
-        day = datetime.now(UTC).toordinal()
-        daily = self._windows.take_daily(f"ghl:{location}", limits.GHL_DAILY, day)
-        headers = [
+            raise ghl.refuse(401, "version header is invalid")
+
+    def count(request: Request, _route: Route) -> tuple[bool, Headers]:
+        name = f"ghl:{request.location_id}"
+        burst = windows.take(name, limits.GHL_BURST, time.monotonic())
+        daily = windows.take_daily(name, limits.GHL_DAILY, datetime.now(UTC).toordinal())
+        return burst.allowed and daily.allowed, [
             ("X-RateLimit-Limit-Daily", str(limits.GHL_DAILY)),
             ("X-RateLimit-Daily-Remaining", str(daily.remaining)),
             ("X-RateLimit-Interval-Milliseconds", str(int(limits.GHL_BURST.seconds * 1000))),
             ("X-RateLimit-Max", str(limits.GHL_BURST.count)),
             ("X-RateLimit-Remaining", str(burst.remaining)),
         ]
-        if not (burst.allowed and daily.allowed):
-            answer = self.too_many()
-            answer.headers = headers
-            raise Refusal(answer)
-        return headers
 
-    def too_many(self) -> Reply:
-        """See :class:`Account`."""
-        return ghl_common.too_many(0.0)
+    def unknown(request: Request, _status: int) -> Reply:
+        return ghl.refuse(404, f"Cannot {request.method} {request.path}").answer
 
-    def broken(self, status: int) -> Reply:
-        """See :class:`Account`."""
-        return ghl_common.broken(status)
-
-    def unknown(self, request: Request, status: int) -> Reply:
-        """See :class:`Account`."""
-        return ghl_common.refuse(404, f"Cannot {request.method} {request.path}").answer
+    return Account(router, authenticate, count, ghl.too_many, ghl.broken, unknown)
 
 
-class TwilioAccount:
-    """Twilio: basic authentication and one limit for the account."""
+def _twilio(sandbox: Sandbox, windows: Windows) -> Account:
+    """Basic authentication and one limit for the account."""
+    router, api = Router(), twilio.TwilioApi(sandbox)
+    api.routes(router)
 
-    def __init__(self, sandbox: Sandbox, windows: Windows, *, unlimited: bool) -> None:
-        self.router = Router()
-        self._api = twilio_module.TwilioApi(sandbox)
-        self._api.routes(self.router)
-        self._windows, self._unlimited = windows, unlimited
+    def count(_request: Request, _route: Route) -> tuple[bool, Headers]:
+        take = windows.take("twilio", limits.TWILIO_API, time.monotonic())
+        if take.allowed:
+            return True, [("Twilio-Concurrent-Requests", "1")]
+        return False, [("Retry-After", str(int(take.retry_after) + 1))]
 
-    def admit(self, request: Request, route: Route) -> Headers:
-        """Credentials, account, limit."""
-        self._api.authenticate(request)
-        self._api.check_account(request)
-        if self._unlimited:
-            return []
-        take = self._windows.take("twilio", limits.TWILIO_API, time.monotonic())
-        if not take.allowed:
-            answer = self.too_many()
-            answer.headers = [("Retry-After", "1")]
-            raise Refusal(answer)
-        return [("Twilio-Concurrent-Requests", "1")]
-
-    def too_many(self) -> Reply:
-        """See :class:`Account`."""
-        return twilio_module.too_many(0.0)
-
-    def broken(self, status: int) -> Reply:
-        """See :class:`Account`."""
-        return twilio_module.broken(status)
-
-    def unknown(self, request: Request, status: int) -> Reply:
-        """See :class:`Account`."""
+    def unknown(request: Request, status: int) -> Reply:
         if status == 405:
-            return twilio_module.refuse(405, 20004, "Method not allowed").answer
+            return twilio.refuse(405, 20004, "Method not allowed").answer
         text = f"The requested resource {request.path} was not found"
-        return twilio_module.refuse(404, 20404, text).answer
+        return twilio.refuse(404, 20404, text).answer
+
+    return Account(router, api.authenticate, count, twilio.too_many, twilio.broken, unknown)
 
 
-class SendGridAccount:
-    """SendGrid: an API key, and a limit per endpoint with its three headers."""
+def _sendgrid(sandbox: Sandbox, windows: Windows) -> Account:
+    """An API key, and a limit per endpoint with its three headers."""
+    router, api = Router(), sendgrid.SendGridApi(sandbox)
+    api.routes(router)
 
-    def __init__(self, sandbox: Sandbox, windows: Windows, *, unlimited: bool) -> None:
-        self.router = Router()
-        self._api = sendgrid_module.SendGridApi(sandbox)
-        self._api.routes(self.router)
-        self._windows, self._unlimited = windows, unlimited
-
-    def admit(self, request: Request, route: Route) -> Headers:
-        """Credentials, limit."""
-        self._api.authenticate(request)
-        if self._unlimited:
-            return []
+    def count(_request: Request, route: Route) -> tuple[bool, Headers]:
         limit = limits.SENDGRID[route.limit]
-        now = time.monotonic()
-        take = self._windows.take(f"sendgrid:{route.limit}", limit, now)
+        take = windows.take(f"sendgrid:{route.limit}", limit, time.monotonic())
         reset = int(time.time() + (take.retry_after or limit.seconds)) + 1
-        headers = [
+        return take.allowed, [
             ("X-RateLimit-Limit", str(limit.count)),
             ("X-RateLimit-Remaining", str(take.remaining)),
             ("X-RateLimit-Reset", str(reset)),
         ]
-        if not take.allowed:
-            answer = self.too_many()
-            answer.headers = headers
-            raise Refusal(answer)
-        return headers
 
-    def too_many(self) -> Reply:
-        """See :class:`Account`."""
-        return sendgrid_module.too_many(0.0)
-
-    def broken(self, status: int) -> Reply:
-        """See :class:`Account`."""
-        return sendgrid_module.broken(status)
-
-    def unknown(self, request: Request, status: int) -> Reply:
-        """See :class:`Account`."""
+    def unknown(_request: Request, status: int) -> Reply:
         text = "method not allowed" if status == 405 else "not found"
-        return sendgrid_module.refuse(status, text).answer
+        return sendgrid.refuse(status, text).answer
+
+    return Account(router, api.authenticate, count, sendgrid.too_many, sendgrid.broken, unknown)
 
 
-class ApolloAccount:
-    """Apollo: a key, per-minute limits told in headers, ``retry-after`` on a 429."""
+def _apollo(sandbox: Sandbox, windows: Windows) -> Account:
+    """A key, a limit per minute told in headers, ``retry-after`` on a 429."""
+    router, api = Router(), apollo.ApolloApi(sandbox)
+    api.routes(router)
 
-    def __init__(self, sandbox: Sandbox, windows: Windows, *, unlimited: bool) -> None:
-        self.router = Router()
-        self._api = apollo_module.ApolloApi(sandbox)
-        self._api.routes(self.router)
-        self._windows, self._unlimited = windows, unlimited
-
-    def admit(self, request: Request, route: Route) -> Headers:
-        """Key, limit."""
-        self._api.authenticate(request)
-        if self._unlimited:
-            return []
-        take = self._windows.take("apollo", limits.APOLLO, time.monotonic())
+    def count(_request: Request, _route: Route) -> tuple[bool, Headers]:
+        take = windows.take("apollo", limits.APOLLO, time.monotonic())
         headers = [
             ("x-rate-limit-minute", str(limits.APOLLO.count)),
             ("x-minute-usage", str(limits.APOLLO.count - take.remaining)),
             ("x-minute-requests-left", str(take.remaining)),
         ]
         if not take.allowed:
-            answer = self.too_many()
-            answer.headers = [*headers, ("retry-after", str(int(take.retry_after) + 1))]
-            raise Refusal(answer)
-        return headers
+            headers.append(("retry-after", str(int(take.retry_after) + 1)))
+        return take.allowed, headers
 
-    def too_many(self) -> Reply:
-        """See :class:`Account`."""
-        return apollo_module.too_many()
-
-    def broken(self, status: int) -> Reply:
-        """See :class:`Account`."""
-        return apollo_module.refuse(status, "An unexpected error occurred").answer
-
-    def unknown(self, request: Request, status: int) -> Reply:
-        """See :class:`Account`."""
-        return apollo_module.refuse(status, "Not found").answer
+    return Account(
+        router,
+        api.authenticate,
+        count,
+        apollo.too_many,
+        lambda status: apollo.refuse(status, "An unexpected error occurred").answer,
+        lambda _request, status: apollo.refuse(status, "Not found").answer,
+    )
 
 
-class AnthropicAccount:
-    """Anthropic: a key and a version, a per-minute limit with its headers."""
+def _anthropic(sandbox: Sandbox, windows: Windows) -> Account:
+    """A key and a version, a limit per minute with its headers."""
+    router, api = Router(), anthropic.AnthropicApi(sandbox)
+    api.routes(router)
 
-    def __init__(self, sandbox: Sandbox, windows: Windows, *, unlimited: bool) -> None:
-        self.router = Router()
-        self._api = anthropic_module.AnthropicApi(sandbox)
-        self._api.routes(self.router)
-        self._windows, self._unlimited = windows, unlimited
-
-    def admit(self, request: Request, route: Route) -> Headers:
-        """Key, version, limit."""
-        self._api.authenticate(request)
-        if self._unlimited:
-            return []
-        take = self._windows.take("anthropic", limits.ANTHROPIC, time.monotonic())
+    def count(_request: Request, _route: Route) -> tuple[bool, Headers]:
+        take = windows.take("anthropic", limits.ANTHROPIC, time.monotonic())
         reset = datetime.fromtimestamp(time.time() + limits.ANTHROPIC.seconds, UTC)
         headers = [
             ("anthropic-ratelimit-requests-limit", str(limits.ANTHROPIC.count)),
@@ -245,32 +176,26 @@ class AnthropicAccount:
             ("anthropic-ratelimit-requests-reset", reset.strftime("%Y-%m-%dT%H:%M:%SZ")),
         ]
         if not take.allowed:
-            answer = self.too_many()
-            answer.headers = [*headers, ("retry-after", str(int(take.retry_after) + 1))]
-            raise Refusal(answer)
-        return headers
+            headers.append(("retry-after", str(int(take.retry_after) + 1)))
+        return take.allowed, headers
 
-    def too_many(self) -> Reply:
-        """See :class:`Account`."""
-        return anthropic_module.refuse(429, "This request would exceed the rate limit.").answer
-
-    def broken(self, status: int) -> Reply:
-        """See :class:`Account`."""
-        return anthropic_module.refuse(status, "Internal server error").answer
-
-    def unknown(self, request: Request, status: int) -> Reply:
-        """See :class:`Account`."""
-        return anthropic_module.refuse(status, "Not found").answer
+    return Account(
+        router,
+        api.authenticate,
+        count,
+        lambda: anthropic.refuse(429, "This request would exceed the rate limit.").answer,
+        lambda status: anthropic.refuse(status, "Internal server error").answer,
+        lambda _request, status: anthropic.refuse(status, "Not found").answer,
+    )
 
 
-def make_accounts(sandbox: Sandbox, *, unlimited: bool) -> dict[str, Account]:
+def make_accounts(sandbox: Sandbox) -> dict[str, Account]:
     """All accounts by the first part of their paths."""
     windows = Windows()
-    makers: dict[str, Callable[..., Account]] = {
-        "ghl": GhlAccount,
-        "twilio": TwilioAccount,
-        "sendgrid": SendGridAccount,
-        "apollo": ApolloAccount,
-        "anthropic": AnthropicAccount,
+    return {
+        "ghl": _ghl(sandbox, windows),
+        "twilio": _twilio(sandbox, windows),
+        "sendgrid": _sendgrid(sandbox, windows),
+        "apollo": _apollo(sandbox, windows),
+        "anthropic": _anthropic(sandbox, windows),
     }
-    return {name: make(sandbox, windows, unlimited=unlimited) for name, make in makers.items()}

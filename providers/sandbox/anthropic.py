@@ -9,7 +9,7 @@ import orjson
 
 from providers.sandbox.chance import letters_id, pick
 from providers.sandbox.state import Sandbox
-from providers.sandbox.wire import Json, Refusal, Reply, Request, Router, reply
+from providers.sandbox.wire import Json, Refusal, Reply, Request, Route, Router, reply
 
 _TYPES = {
     400: "invalid_request_error",
@@ -47,7 +47,7 @@ class AnthropicApi:
         router.add("POST", "/v1/messages", self.create)
         router.add("POST", "/v1/messages/count_tokens", self.count)
 
-    def authenticate(self, request: Request) -> None:
+    def authenticate(self, request: Request, _route: Route) -> None:
         """Checks the key and the version."""
         if request.headers.get("x-api-key") != self._key:
             raise refuse(401, "invalid x-api-key")
@@ -186,14 +186,14 @@ def _streamed(message: Json) -> Reply:
         start = {**content, "input": {}}
         part = orjson.dumps(content["input"]).decode()
         delta = {"type": "input_json_delta", "partial_json": part}
-    opening = {
+    opening: Json = {
         **message,
         "content": [],
         "stop_reason": None,
         "usage": {**usage, "output_tokens": 1},
     }
     end = {"stop_reason": message["stop_reason"], "stop_sequence": None}
-    events = [
+    events: list[Json] = [
         {"type": "message_start", "message": opening},
         {"type": "content_block_start", "index": 0, "content_block": start},
         {"type": "content_block_delta", "index": 0, "delta": delta},

@@ -8,7 +8,7 @@ import orjson
 
 from providers.sandbox.chance import digest, pick, uniform
 from providers.sandbox.state import Sandbox
-from providers.sandbox.wire import Json, Refusal, Reply, Request, Router, reply
+from providers.sandbox.wire import Json, Refusal, Reply, Request, Route, Router, reply
 
 _TITLES = [
     "Registered Nurse", "Project Manager", "Software Engineer", "Teacher", "Account Executive",
@@ -50,7 +50,7 @@ class ApolloApi:
             router.add("POST", f"{root}/people/match", self.match)
             router.add("POST", f"{root}/people/bulk_match", self.bulk_match)
 
-    def authenticate(self, request: Request) -> None:
+    def authenticate(self, request: Request, _route: Route) -> None:
         """Checks ``x-api-key``."""
         if request.headers.get("x-api-key") != self._key:
             raise refuse(401, "Invalid access credentials.")

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from providers.sandbox.chance import time_millis
 from providers.sandbox.contacts import Contacts
-from providers.sandbox.index import KeyIndex
+from providers.sandbox.index import Key, KeyIndex
 from providers.sandbox.wire import Json
 
 _CALL_TYPES = {"TYPE_CALL", "TYPE_IVR_CALL", "TYPE_CUSTOM_CALL", "TYPE_CAMPAIGN_CALL"}
@@ -65,11 +65,16 @@ class Messages:
         index = self.by_conversation.get(conversation_id)
         return str(self.last_of(conversation_id)["locationId"]) if index else ""
 
+    @staticmethod
+    def key_of(message: Json, *, updated: bool) -> Key:
+        """A message's place in one of the two time orders."""
+        changed = message.get("dateUpdated") if updated else None
+        return time_millis(changed or message["dateAdded"]), message["id"]
+
     def _index(self, message: Json, *, add: bool) -> None:
         location, channel = message["locationId"], channel_of(message)
-        created = (time_millis(message["dateAdded"]), message["id"])
-        changed = message.get("dateUpdated")
-        updated = (time_millis(changed), message["id"]) if changed else created
+        created = self.key_of(message, updated=False)
+        updated = self.key_of(message, updated=True)
         conversation = message["conversationId"]
         groups = (channel,) if channel == "Email" else (channel, "")
         for group in groups:

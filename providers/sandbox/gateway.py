@@ -38,8 +38,8 @@ class Gateway:
 
     def __init__(self, sandbox: Sandbox, *, unlimited: bool = False, latency: float = 0.0) -> None:
         self._sandbox = sandbox
-        self._latency = latency
-        self._accounts = make_accounts(sandbox, unlimited=unlimited)
+        self._latency, self._unlimited = latency, unlimited
+        self._accounts = make_accounts(sandbox)
         self._control = Control(sandbox)
         self._own = Router()
         self._control.routes(self._own)
@@ -119,7 +119,7 @@ class Gateway:
         route, request.params = found
         headers: list[tuple[str, str]] = []
         try:
-            headers = account.admit(request, route)
+            headers = account.admit(request, route, unlimited=self._unlimited)
             answer = route.handler(request)
         except Refusal as refusal:
             answer = refusal.answer

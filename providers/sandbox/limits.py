@@ -19,14 +19,14 @@ class Limit:
 
 GHL_BURST = Limit(100, 10.0)
 GHL_DAILY = 200_000
-# Twilio publishes no figure for its API's concurrency limit; this is a usual one for a new account.
-TWILIO_API = Limit(100, 1.0)
+# Twilio publishes no figure for its API's limit; this is a cautious one for a new account.
+TWILIO_API = Limit(250, 10.0)
 SENDGRID = {
-    "send": Limit(600, 1.0),
+    "send": Limit(1000, 10.0),
     "read": Limit(600, 60.0),
-    "activity": Limit(60, 60.0),
+    "activity": Limit(6, 60.0),
 }
-APOLLO = Limit(200, 60.0)
+APOLLO = Limit(50, 60.0)
 ANTHROPIC = Limit(50, 60.0)
 
 

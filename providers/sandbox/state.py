@@ -38,7 +38,11 @@ _EVENT_TYPES = {
     ("opportunity", "created"): "OpportunityCreate",
     ("opportunity", "updated"): "OpportunityUpdate",
     ("opportunity", "deleted"): "OpportunityDelete",
+    ("opportunity", "status"): "OpportunityStatusUpdate",
+    ("opportunity", "stage"): "OpportunityStageUpdate",
     ("task", "created"): "TaskCreate",
+    ("task", "completed"): "TaskComplete",
+    ("task", "deleted"): "TaskDelete",
     ("note", "created"): "NoteCreate",
     ("note", "updated"): "NoteUpdate",
     ("note", "deleted"): "NoteDelete",
@@ -205,8 +209,9 @@ class Sandbox:
         kept = {n: self.journal.get(n) for n in ("seed", "contacts", "anchor")}
         if kept["anchor"] is None:
             anchor = anchor or datetime.now(UTC).date()
-            for name, value in (("seed", seed), ("contacts", contacts), ("anchor", anchor)):
-                self.journal.set(name, str(value))
+            self.journal.set("seed", str(seed))
+            self.journal.set("contacts", str(contacts))
+            self.journal.set("anchor", anchor.isoformat())
             return anchor
         wanted = {"seed": str(seed), "contacts": str(contacts), "anchor": kept["anchor"]}
         if anchor is not None:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from providers.sandbox.ghl.account import AccountArea
+from providers.sandbox.ghl.activity import ActivityArea
+from providers.sandbox.ghl.calendars import CalendarsArea
 from providers.sandbox.ghl.contacts import ContactsArea
+from providers.sandbox.ghl.conversations import ConversationsArea
+from providers.sandbox.ghl.opportunities import OpportunitiesArea
 from providers.sandbox.state import Sandbox
 from providers.sandbox.wire import Router
 
@@ -19,4 +24,11 @@ class Area(Protocol):
 
 def make_areas(sandbox: Sandbox) -> list[Area]:
     """Every area, ready to register."""
-    return [ContactsArea(sandbox)]
+    return [
+        ContactsArea(sandbox),
+        ActivityArea(sandbox),
+        ConversationsArea(sandbox),
+        OpportunitiesArea(sandbox),
+        CalendarsArea(sandbox),
+        AccountArea(sandbox),
+    ]

@@ -41,7 +41,7 @@ def unprocessable(messages: list[str]) -> Refusal:
     )
 
 
-def too_many(_retry_after: float) -> Reply:
+def too_many() -> Reply:
     """HighLevel's 429."""
     return reply({"statusCode": 429, "message": "Too Many Requests"}, 429)
 

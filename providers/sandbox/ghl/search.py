@@ -259,9 +259,9 @@ def page_by_field(
 
 
 def _skip(body: Json, limit: int) -> int:
-    page = body.get("page", 1)
+    page: Any = body.get("page", 1)
     if isinstance(page, bool) or not isinstance(page, int) or page < 1:
         raise unprocessable(["page must not be less than 1"])
     if page * limit > _DEPTH:
         raise refuse(400, f"Only the first {_DEPTH} records can be paged; use searchAfter")
-    return (page - 1) * limit
+    return int(page - 1) * limit

@@ -14,7 +14,7 @@ from providers.sandbox.chance import letters_id
 from providers.sandbox.sendgrid import query as activity_query
 from providers.sandbox.sendgrid.state import ACTIVITY_NAMES, KINDS, second_stamp
 from providers.sandbox.state import Sandbox
-from providers.sandbox.wire import Json, Refusal, Reply, Request, Router, reply
+from providers.sandbox.wire import Json, Refusal, Reply, Request, Route, Router, reply
 
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _HELP = "http://sendgrid.com/docs/API_Reference/Web_API_v3/Mail/errors.html#message."
@@ -31,7 +31,7 @@ def refuse(
     )
 
 
-def too_many(_retry_after: float) -> Reply:
+def too_many() -> Reply:
     """SendGrid's 429."""
     return refuse(429, "too many requests").answer
 
@@ -68,7 +68,7 @@ class SendGridApi:
         router.add("GET", f"{root}/{{email}}", self.unsubscribed, limit="read")
         router.add("DELETE", f"{root}/{{email}}", self.remover("unsubscribes"), limit="read")
 
-    def authenticate(self, request: Request) -> None:
+    def authenticate(self, request: Request, _route: Route) -> None:
         """Checks the API key."""
         given = request.headers.get("authorization", "")
         if not given:

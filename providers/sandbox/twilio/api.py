@@ -11,9 +11,8 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlencode
 
 from providers.sandbox.chance import parse_time
-from providers.sandbox.limits import TWILIO_API
 from providers.sandbox.state import Sandbox
-from providers.sandbox.wire import Json, Refusal, Reply, Request, Router, reply
+from providers.sandbox.wire import Json, Refusal, Reply, Request, Route, Router, reply
 
 _E164 = re.compile(r"\+[1-9]\d{7,14}")
 _NORTH_AMERICAN = re.compile(r"\+1[2-9]\d{2}[2-9]\d{6}")
@@ -35,7 +34,7 @@ def refuse(status: int, code: int, message: str) -> Refusal:
     )
 
 
-def too_many(_retry_after: float) -> Reply:
+def too_many() -> Reply:
     """Twilio's 429."""
     return refuse(429, 20429, "Too Many Requests").answer
 
@@ -66,13 +65,10 @@ class TwilioApi:
         router.add("GET", f"{root}/Recordings.json", self.list_recordings)
         router.add("GET", f"{root}/Recordings/{{sid}}", self.fetch_recording)
 
-    def authenticate(self, request: Request) -> None:
-        """Checks the account's SID and token."""
+    def authenticate(self, request: Request, _route: Route) -> None:
+        """Checks the account's SID and token; the path must name the account that signed in."""
         if request.headers.get("authorization", "") != self._basic:
             raise refuse(401, 20003, "Authenticate")
-
-    def check_account(self, request: Request) -> None:
-        """The account in the path must be the one that signed in."""
         if request.params.get("account") != self._state.account_sid:
             raise self._missing(request)
 
@@ -308,6 +304,3 @@ def _within(text: str, low: datetime | None, high: datetime | None) -> bool:
     return (low is None or moment >= low.replace(microsecond=0)) and (
         high is None or moment <= high
     )
-
-
-LIMIT = TWILIO_API
