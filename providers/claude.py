@@ -79,7 +79,13 @@ class ClaudeClient:
         Raises:
             ProviderError: says whether the address, the key or the provider is the trouble.
         """
-        self._call("ping", lambda: self._sdk.models.list(limit=1).data, policy=ONE_TRY)
+        self._call(
+            "ping",
+            lambda: self._sdk.messages.count_tokens(
+                model=DEFAULT_MODEL, messages=[{"role": "user", "content": "ping"}]
+            ).input_tokens,
+            policy=ONE_TRY,
+        )
 
     def create_message(
         self,

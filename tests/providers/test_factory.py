@@ -49,7 +49,7 @@ def test_all_clients_speak_to_the_configured_addresses(server: Server) -> None:
         "twilio": {"messages": []},
         "sendgrid": [],
         "apollo": {"healthy": True, "is_logged_in": True},
-        "anthropic": {"data": [], "has_more": False, "first_id": None, "last_id": None},
+        "anthropic": {"input_tokens": 8},
     }
     server.default = lambda request: Answer(200, answers[request.path.split("/")[1]])
     with build_clients(settings, LocalRateLimiter()) as made:
@@ -66,7 +66,7 @@ def test_all_clients_speak_to_the_configured_addresses(server: Server) -> None:
         f"/twilio/2010-04-01/Accounts/{clients.ACCOUNT}/Messages.json",
         "/sendgrid/v3/suppression/bounces",
         "/apollo/auth/health",
-        "/anthropic/v1/models",
+        "/anthropic/v1/messages/count_tokens",
     ]
     with pytest.raises(RuntimeError):
         made.ghl[clients.LOCATION].ping()
