@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from urllib.parse import urlsplit
 
@@ -41,7 +41,10 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The provider's answer. ``error`` is kept where a person should read it."""
+    """The provider's answer. ``error`` is kept where a person should read it.
+
+    ``was_tried`` is False where our own circuit breaker held the message back.
+    """
 
     result: Result
     provider: str
@@ -49,6 +52,8 @@ class Outcome:
     code: str | None = None
     reason: str | None = None
     error: Exception | None = None
+    retry_after: timedelta = timedelta(0)
+    was_tried: bool = True
 
 
 class Courier:
@@ -77,7 +82,14 @@ class Courier:
             else:
                 message_id = self._email(message)
         except NotSent as error:
-            return Outcome(Result.RETRY, provider, code=error.code, reason=_reason(error))
+            return Outcome(
+                Result.RETRY,
+                provider,
+                code=error.code,
+                reason=_reason(error),
+                retry_after=timedelta(seconds=error.retry_after or 0),
+                was_tried=error.reason != "breaker_open",
+            )
         except Rejected as error:
             halt = error.status in _ACCOUNT_STATUSES
             return Outcome(
@@ -151,13 +163,13 @@ def record(
             (outcome.message_id, now, now, message.send_id, worker),
         )
     elif status == "intent":
-        halted = outcome.result is Result.HALT
-        wait = policy.backoff(message.attempts)
+        wait = max(policy.backoff(message.attempts), outcome.retry_after)
+        counts = outcome.was_tried and outcome.result is not Result.HALT
         connection.execute(
             "update ops.sends set status = 'intent', status_reason = %s, not_before = %s,"
             " attempts = attempts - %s, claimed_by = null, claimed_at = null"
             " where send_id = %s and claimed_by = %s and status = 'claimed'",
-            (reason, now + wait, int(halted), message.send_id, worker),
+            (reason, now + wait, int(not counts), message.send_id, worker),
         )
     else:
         settled = now if status in {"rejected", "failed"} else None
@@ -177,7 +189,8 @@ def record(
 def _new_status(
     message: OutgoingMessage, outcome: Outcome, policy: DispatchPolicy
 ) -> tuple[str, str | None]:
-    if outcome.result is Result.RETRY and message.attempts >= policy.max_attempts:
+    given_up = outcome.was_tried and message.attempts >= policy.max_attempts
+    if outcome.result is Result.RETRY and given_up:
         return "failed", f"gave_up:{outcome.reason}"
     status = {
         Result.SENT: "sent",

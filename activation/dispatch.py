@@ -35,6 +35,7 @@ from providers.factory import Clients
 from warehouse.database import Database
 
 _log = get_logger("activation.dispatch")
+_PAUSE_SECONDS = 1.0
 _OPEN = ("intent", "claimed", "unsettled")
 Progress = Callable[[int], None]
 
@@ -101,7 +102,7 @@ def dispatch_batch(
             break
         if not _soon(database, batch_id, clock.now()) or time.monotonic() >= deadline:
             break
-        time.sleep(0.5)
+        time.sleep(_PAUSE_SECONDS)
     report.left = _left(database, batch_id)
     report.next_due = _next_due(database, batch_id)
     report.status = close_finished(database, clock.now(), batch_id)

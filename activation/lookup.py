@@ -13,9 +13,8 @@ from providers.errors import Rejected
 from providers.sendgrid import SendGridClient
 from providers.twilio import TwilioClient
 
-# A step goes to a lead once, so the same words to the same person within a day are this message.
-# The margin covers clocks that differ.
-_LOOK_BACK = timedelta(days=1)
+# For clocks that differ: the provider may date a message before our intent.
+_LOOK_BACK = timedelta(minutes=10)
 # SendGrid's activity feed takes six requests a minute, so many are asked for in one.
 _EMAILS_PER_QUERY = 40
 

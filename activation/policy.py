@@ -23,15 +23,17 @@ class DispatchPolicy:
             before it leaves them to the worker.
         workers: parallel senders in this process.
         preflight_margin: how much earlier than the last load the CRM is asked for changes.
+        preflight_lasts: how long the CRM's answer is good for, for the same contacts.
     """
 
-    max_attempts: int = 6
+    max_attempts: int = 12
     retry_base: timedelta = timedelta(seconds=2)
-    twilio_grace: timedelta = timedelta(minutes=3)
+    twilio_grace: timedelta = timedelta(minutes=10)
     sendgrid_grace: timedelta = timedelta(minutes=30)
     wait: timedelta = timedelta(seconds=20)
     workers: int = 4
     preflight_margin: timedelta = timedelta(minutes=5)
+    preflight_lasts: timedelta = timedelta(seconds=30)
 
     def grace(self, provider: str) -> timedelta:
         """How long an absence at a provider must last."""

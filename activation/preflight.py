@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import psycopg
 
@@ -30,9 +30,9 @@ class PreflightError(LeadEngineError):
 
 @dataclass(slots=True)
 class Preflight:
-    """Remembers up to when each location has been asked about. One per process."""
+    """Remembers whom each location was asked about a moment ago. One per process."""
 
-    asked_until: dict[str, datetime] = field(default_factory=dict)
+    asked: dict[str, tuple[float, set[str]]] = field(default_factory=dict)
 
     def run(
         self,
@@ -40,12 +40,11 @@ class Preflight:
         clients: Clients,
         clock: Clock,
         policy: DispatchPolicy,
-        batch_id: UUID | None = None,
     ) -> dict[str, int]:
         """Cancels what is queued for contacts that the CRM now has on do-not-disturb or opted out.
 
-        Only locations with something due are asked, for contacts changed since the last load or
-        the last time here, with a margin.
+        Only locations with something due are asked, each time for all contacts changed since the
+        last load, with a margin: what was planned rests on that load.
 
         Returns:
             Cancelled messages by reason.
@@ -55,10 +54,14 @@ class Preflight:
         """
         now = clock.now()
         with database.connect() as connection:
-            queued = _queued_contacts(connection, now, batch_id)
+            queued = _queued_contacts(connection, now)
             loaded = _last_loads(connection)
         cancelled: dict[str, int] = defaultdict(int)
         for location_id, contacts in queued.items():
+            asked_at, about = self.asked.get(location_id, (0.0, set()))
+            age = time.monotonic() - asked_at
+            if contacts <= about and age < policy.preflight_lasts.total_seconds():
+                continue
             client = clients.ghl.get(location_id)
             if client is None:
                 raise PreflightError(
@@ -66,9 +69,9 @@ class Preflight:
                     remedy="Add the location to GHL_LOCATIONS, or cancel the batch.",
                 )
             # The machine's clock, since the CRM's own stamps are compared with it.
-            started = datetime.now(UTC)
-            since = self.asked_until.get(location_id) or loaded.get(location_id)
-            since = (since or started - _FIRST_LOOK) - policy.preflight_margin
+            since = loaded.get(location_id) or datetime.now(UTC) - _FIRST_LOOK
+            since -= policy.preflight_margin
+            started = time.monotonic()
             try:
                 changes = _changed(client, contacts, since)
             except ProviderError as error:
@@ -82,7 +85,7 @@ class Preflight:
                     lead_id = f"{location_id}:{contact['id']}"
                     for reason, count in _apply(connection, lead_id, contact, now).items():
                         cancelled[reason] += count
-            self.asked_until[location_id] = started
+            self.asked[location_id] = (started, contacts)
         return dict(cancelled)
 
 
@@ -179,14 +182,13 @@ def _apply(
     return {reason: count for reason, count in done.items() if count}
 
 
-def _queued_contacts(
-    connection: psycopg.Connection, now: datetime, batch_id: UUID | None
-) -> dict[str, set[str]]:
+def _queued_contacts(connection: psycopg.Connection, now: datetime) -> dict[str, set[str]]:
+    """Whom anything is queued for, in the locations where something is due now."""
     rows = connection.execute(
         "select distinct location_id, contact_id from ops.sends"
-        " where status = 'intent' and not_before <= %(now)s"
-        " and (%(batch_id)s::uuid is null or batch_id = %(batch_id)s)",
-        {"now": now, "batch_id": batch_id},
+        " where status = 'intent' and location_id in ("
+        "   select location_id from ops.sends where status = 'intent' and not_before <= %s)",
+        (now,),
     ).fetchall()
     queued: defaultdict[str, set[str]] = defaultdict(set)
     for location_id, contact_id in rows:

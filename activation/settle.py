@@ -140,11 +140,15 @@ def _look_up(
             texts[send.to_address].append(send)
         else:
             emails.append(send)
+    down: str | None = None
     for address, sends in texts.items():
         try:
-            found |= find_texts(clients.twilio, sends, _taken(connection, address))
+            if down is None:
+                found |= find_texts(clients.twilio, sends, _taken(connection, address))
         except ProviderError as error:
-            blind |= {send.send_id: _why(error) for send in sends}
+            down = _why(error)
+        if down is not None:
+            blind |= {send.send_id: down for send in sends if send.send_id not in found}
     if emails:
         try:
             found |= find_emails(clients.sendgrid, emails)
