@@ -34,7 +34,7 @@ def progress(description: str, total: int | None = None) -> Iterator[Advance]:
     count and the seconds taken. Yields a function to call as units are finished.
     """
     started = monotonic()
-    done = 0
+    counted = 0
     if console.is_terminal:
         columns = (
             SpinnerColumn(),
@@ -46,18 +46,18 @@ def progress(description: str, total: int | None = None) -> Iterator[Advance]:
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task(description, total=total)
 
-            def advance_bar(done_now: int = 1) -> None:
-                nonlocal done
-                done += done_now
-                bar.advance(task, done_now)
+            def advance_bar(done: int = 1) -> None:
+                nonlocal counted
+                counted += done
+                bar.advance(task, done)
 
             yield advance_bar
     else:
 
-        def advance_count(done_now: int = 1) -> None:
-            nonlocal done
-            done += done_now
+        def advance_count(done: int = 1) -> None:
+            nonlocal counted
+            counted += done
 
         yield advance_count
-    counted = f" {done:,}" if done else ""
-    console.print(f"  {description}:{counted} done in {monotonic() - started:.1f} s")
+    number = f" {counted:,}" if counted else ""
+    console.print(f"  {description}:{number} done in {monotonic() - started:.1f} s")

@@ -26,6 +26,6 @@ def sandbox(
     try:
         console.print(f"The sandbox answers at {process.url} . Its people are simulated.")
         console.print(f"Use it with SANDBOX_URL={process.url} ; Ctrl-C stops it.")
-        process.wait()
+        process.process.wait()
     finally:
         process.stop()
