@@ -4,9 +4,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leadengine.clock import Clock, SystemClock
+from leadengine.errors import LeadEngineError
 from leadengine.settings import Settings, get_settings
 from warehouse.database import Database, open_database
 from warehouse.migrate import upgrade
@@ -46,19 +48,44 @@ def provider_settings(settings: Settings) -> Iterator[Settings]:
         return
     from providers.sandbox.launcher import start_sandbox
 
+    # `leadengine up` or another command may have one running on this state folder already.
+    address = settings.prepare_home() / "sandbox.url"
+    running = _answering(settings, address)
+    if running is not None:
+        with _announced(str(running.sandbox_url)):
+            yield running
+        return
     process = start_sandbox(
-        settings.prepare_home(),
-        port=None,
-        contacts=settings.sandbox_contacts,
-        seed=settings.sandbox_seed,
+        settings.home, port=None, contacts=settings.sandbox_contacts, seed=settings.sandbox_seed
     )
-    # Processes that are started from here on (dbt, Dagster's) find it by its address.
-    os.environ["SANDBOX_URL"] = process.url
-    get_settings.cache_clear()
+    address.write_text(process.url, "utf-8")
     try:
-        yield settings.use_sandbox(process.url, process.credentials)
+        with _announced(process.url):
+            yield settings.use_sandbox(process.url, process.credentials)
     finally:
         process.stop()
+        address.unlink(missing_ok=True)
+
+
+def _answering(settings: Settings, address: Path) -> Settings | None:
+    """Settings for the sandbox whose address was left in the file, if it still answers."""
+    from providers.sandbox.launcher import connect
+
+    try:
+        url = address.read_text("utf-8")
+        return settings.use_sandbox(url, connect(url))
+    except (FileNotFoundError, LeadEngineError):
+        return None
+
+
+@contextmanager
+def _announced(url: str) -> Iterator[None]:
+    """Lets processes that are started from here on (dbt, Dagster's) find the sandbox."""
+    os.environ["SANDBOX_URL"] = url
+    get_settings.cache_clear()
+    try:
+        yield
+    finally:
         del os.environ["SANDBOX_URL"]
         get_settings.cache_clear()
 
