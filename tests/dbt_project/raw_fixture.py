@@ -66,7 +66,10 @@ def insert(
     filled = [defaults | dict(row) for row in rows]
     columns = sorted({name for row in filled for name in row})
     return copy_rows(
-        connection, qualified, columns, ([_adapt(row.get(name)) for name in columns] for row in filled)
+        connection,
+        qualified,
+        columns,
+        ([_adapt(row.get(name)) for name in columns] for row in filled),
     )
 
 
@@ -117,7 +120,9 @@ def _load(
 ) -> int:
     versions = Versions(spec.record.known_from, spec.primary_key, backfill=True)
     rows = [
-        row for payload in payloads if not isinstance(row := validate(spec.record, payload), Rejection)
+        row
+        for payload in payloads
+        if not isinstance(row := validate(spec.record, payload), Rejection)
     ]
     columns = list(spec.sql_types)
     return copy_rows(

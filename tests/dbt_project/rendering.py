@@ -27,7 +27,8 @@ def render() -> str:
     """
     with tempfile.TemporaryDirectory(prefix="leadengine-render-") as target:
         result = dbtRunner().invoke(
-            ["--quiet", "--no-print", "--log-path", target, "compile", "--select", "one_lead_features",
+            ["--log-level", "none", "--log-path", target, "compile",
+             "--select", "one_lead_features",
              "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT),
              "--target-path", target, "--no-populate-cache"]
         )  # fmt: skip

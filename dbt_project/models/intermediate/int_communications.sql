@@ -88,152 +88,150 @@ ghl_touches as (
 
 ),
 
-lead_phones as (
-
-    -- A number shared by several leads is the newest one's.
-    select
-        location_id,
-        phone,
-        lead_id,
-        row_number() over (
-            partition by location_id, phone order by created_at desc, lead_id desc
-        ) as place
-    from leads
-    where phone is not null
-
-),
-
-twilio_rows as (
+provider_rows as (
 
     select
+        'twilio' as source_system,
         message_id as source_row_id,
+        message_id as provider_message_id,
         location_id,
         'sms' as channel,
         direction,
-        lead_phone,
-        created_at,
+        lead_phone as address,
+        created_at as occurred_at,
         known_at,
         status as outcome,
-        cast(null as integer) as duration_seconds
+        cast(null as integer) as duration_seconds,
+        cast(null as timestamp with time zone) as engaged_at,
+        false as is_clicked
     from twilio_messages
 
     union all
 
     select
+        'twilio' as source_system,
         call_id as source_row_id,
+        call_id as provider_message_id,
         location_id,
         'call' as channel,
         direction,
-        lead_phone,
-        created_at,
+        lead_phone as address,
+        created_at as occurred_at,
         known_at,
         outcome,
-        duration_seconds
+        duration_seconds,
+        cast(null as timestamp with time zone) as engaged_at,
+        false as is_clicked
     from twilio_calls
 
-),
-
-twilio_touches as (
+    union all
 
     select
-        coalesce(sends.lead_id, lead_phones.lead_id) as lead_id,
-        coalesce(sends.location_id, lead_phones.location_id) as location_id,
-        twilio_rows.channel,
-        twilio_rows.direction,
-        'api' as sent_by,
-        cast(null as text) as agent_id,
-        twilio_rows.created_at as occurred_at,
-        twilio_rows.known_at,
-        twilio_rows.outcome,
-        twilio_rows.duration_seconds,
-        'twilio' as source_system,
-        twilio_rows.source_row_id,
-        cast(null as timestamp with time zone) as engaged_at,
-        cast(null as timestamp with time zone) as engagement_known_at,
-        false as is_clicked
-    from twilio_rows
-    left join sends
-        on twilio_rows.source_row_id = sends.provider_message_id and sends.provider = 'twilio'
-    left join lead_phones
-        on
-            twilio_rows.lead_phone = lead_phones.phone
-            and twilio_rows.location_id = lead_phones.location_id
-            and lead_phones.place = 1
-    where coalesce(sends.lead_id, lead_phones.lead_id) is not null
+        'sendgrid' as source_system,
+        message_id as source_row_id,
+        provider_message_id,
+        location_id,
+        'email' as channel,
+        'outbound' as direction,
+        lead_email as address,
+        last_event_at as occurred_at,
+        known_at,
+        case
+            when click_count > 0 then 'clicked'
+            when open_count > 0 then 'opened'
+            else status
+        end as outcome,
+        cast(null as integer) as duration_seconds,
+        case when open_count + click_count > 0 then last_event_at end as engaged_at,
+        click_count > 0 as is_clicked
+    from email_activity
 
 ),
 
-lead_emails as (
+lead_addresses as (
 
     select
         location_id,
-        email,
         lead_id,
-        row_number() over (
-            partition by location_id, email order by created_at desc, lead_id desc
-        ) as place
+        phone as address,
+        created_at
+    from leads
+    where phone is not null
+
+    union all
+
+    select
+        location_id,
+        lead_id,
+        email as address,
+        created_at
     from leads
     where email is not null
 
 ),
 
-sendgrid_touches as (
+address_owners as (
 
+    -- An address that several leads share counts as the oldest one's: the one that duplicates
+    -- point at.
     select
-        coalesce(sends.lead_id, lead_emails.lead_id) as lead_id,
-        coalesce(sends.location_id, lead_emails.location_id) as location_id,
-        'email' as channel,
-        'outbound' as direction,
-        'api' as sent_by,
-        cast(null as text) as agent_id,
-        coalesce(sends.sent_at, email_activity.last_event_at) as occurred_at,
-        -- Our own sends are known to us from the moment they leave.
-        coalesce(sends.sent_at, email_activity.known_at) as known_at,
-        case
-            when email_activity.click_count > 0 then 'clicked'
-            when email_activity.open_count > 0 then 'opened'
-            else email_activity.status
-        end as outcome,
-        cast(null as integer) as duration_seconds,
-        'sendgrid' as source_system,
-        email_activity.message_id as source_row_id,
-        case
-            when email_activity.open_count + email_activity.click_count > 0
-                then email_activity.last_event_at
-        end as engaged_at,
-        email_activity.known_at as engagement_known_at,
-        email_activity.click_count > 0 as is_clicked
-    from email_activity
-    left join sends on email_activity.send_id = sends.send_id
-    left join lead_emails
-        on
-            email_activity.lead_email = lead_emails.email
-            and email_activity.location_id = lead_emails.location_id
-            and lead_emails.place = 1
-    where coalesce(sends.lead_id, lead_emails.lead_id) is not null
+        *,
+        row_number() over (
+            partition by location_id, address order by created_at, lead_id
+        ) as place
+    from lead_addresses
 
 ),
 
 provider_touches as (
 
-    select * from twilio_touches
-
-    union all
-
-    select * from sendgrid_touches
+    select
+        coalesce(sends.lead_id, address_owners.lead_id) as lead_id,
+        coalesce(sends.location_id, address_owners.location_id) as location_id,
+        provider_rows.channel,
+        provider_rows.direction,
+        'api' as sent_by,
+        cast(null as text) as agent_id,
+        -- Of an email SendGrid tells the last event only; what we sent is known when we send it.
+        coalesce(sends.sent_at, provider_rows.occurred_at) as occurred_at,
+        coalesce(sends.sent_at, provider_rows.known_at) as known_at,
+        provider_rows.outcome,
+        provider_rows.duration_seconds,
+        provider_rows.source_system,
+        provider_rows.source_row_id,
+        provider_rows.engaged_at,
+        provider_rows.known_at as engagement_known_at,
+        provider_rows.is_clicked,
+        provider_rows.address
+    from provider_rows
+    left join sends
+        on
+            provider_rows.provider_message_id = sends.provider_message_id
+            and provider_rows.source_system = sends.provider
+    left join address_owners
+        on
+            provider_rows.location_id = address_owners.location_id
+            and provider_rows.address = address_owners.address
+            and address_owners.place = 1
+    where coalesce(sends.lead_id, address_owners.lead_id) is not null
 
 ),
 
 told_by_crm as (
 
-    -- A number or sender that the CRM uses too shows the same touch in both systems.
+    -- A number or sender that the CRM uses too shows the same touch in both systems, and there
+    -- perhaps with another lead of that address.
     select distinct
         provider_touches.source_system,
         provider_touches.source_row_id
     from provider_touches
+    inner join lead_addresses
+        on
+            provider_touches.location_id = lead_addresses.location_id
+            and provider_touches.address = lead_addresses.address
     inner join ghl_touches
         on
-            provider_touches.lead_id = ghl_touches.lead_id
+            lead_addresses.lead_id = ghl_touches.lead_id
             and provider_touches.channel = ghl_touches.channel
             and provider_touches.direction = ghl_touches.direction
             and {{ dbt.dateadd('second', -60, 'provider_touches.occurred_at') }} <= ghl_touches.occurred_at
@@ -247,7 +245,22 @@ touches as (
 
     union all
 
-    select provider_touches.*
+    select
+        provider_touches.lead_id,
+        provider_touches.location_id,
+        provider_touches.channel,
+        provider_touches.direction,
+        provider_touches.sent_by,
+        provider_touches.agent_id,
+        provider_touches.occurred_at,
+        provider_touches.known_at,
+        provider_touches.outcome,
+        provider_touches.duration_seconds,
+        provider_touches.source_system,
+        provider_touches.source_row_id,
+        provider_touches.engaged_at,
+        provider_touches.engagement_known_at,
+        provider_touches.is_clicked
     from provider_touches
     left join told_by_crm
         on

@@ -8,6 +8,8 @@ final as (
 
     select
         msg_id as message_id,
+        -- What mail send answered, with the receiving part after the first dot.
+        {{ dbt.split_part('msg_id', "'.'", 1) }} as provider_message_id,
         location_id,
         send_id,
         lower(trim(to_email)) as lead_email,

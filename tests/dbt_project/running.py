@@ -1,0 +1,68 @@
+"""dbt, run in this process on a database of the test's own."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dbt.cli.main import dbtRunner
+
+from tests.dbt_project.rendering import PROJECT
+from warehouse.database import Database
+
+
+@dataclass(frozen=True)
+class DbtRun:
+    """What a command did.
+
+    Attributes:
+        success: nothing failed.
+        statuses: by the node's name, such as ``pass``, ``success``, ``warn`` or ``fail``.
+        messages: what dbt said about nodes that did not do well, by name.
+        warnings: warnings of dbt itself, such as deprecations.
+    """
+
+    success: bool
+    statuses: dict[str, str]
+    messages: dict[str, str]
+    warnings: list[str]
+
+
+def run_dbt(database: Database, target: Path, *arguments: str, **variables: Any) -> DbtRun:
+    """Runs a dbt command against ``database``.
+
+    Args:
+        database: migrated, with raw tables.
+        target: a folder for what dbt writes.
+        arguments: the command and its options.
+        variables: overrides of the project's variables.
+    """
+    warnings: list[str] = []
+
+    def listen(event: Any) -> None:
+        if event.info.level == "warn":
+            warnings.append(event.info.msg)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in database.dbt_env().items():
+            patch.setenv(name, value)
+        result = dbtRunner(callbacks=[listen]).invoke(
+            ["--log-level", "none", "--log-path", str(target / "logs"), "--no-use-colors",
+             *arguments,
+             "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT),
+             "--target-path", str(target), "--vars", json.dumps(variables)]
+        )  # fmt: skip
+    if result.exception is not None:
+        raise result.exception
+    nodes = getattr(result.result, "results", [])
+    return DbtRun(
+        success=result.success,
+        statuses={found.node.name: str(found.status) for found in nodes},
+        messages={
+            found.node.name: str(found.message)
+            for found in nodes
+            if str(found.status) not in {"pass", "success", "no-op"}
+        },
+        warnings=warnings,
+    )

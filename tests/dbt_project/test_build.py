@@ -1,0 +1,151 @@
+"""The project as a whole: it builds without a warning, is described, and is granted."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+
+from ingestion.tables import TABLES
+from tests.dbt_project.conftest import Warehouse
+from tests.dbt_project.rendering import PROJECT
+from tests.dbt_project.running import run_dbt
+from warehouse.database import Database
+
+MARTS = {
+    "agent_performance", "dim_agents", "dim_leads", "fct_appointments", "fct_communications",
+    "fct_consent_events", "fct_opportunities", "kpi_daily", "lead_features", "lead_priorities",
+    "lead_training_set",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def manifest(brokerage_warehouse: Warehouse) -> dict[str, Any]:
+    text = (brokerage_warehouse.target / "manifest.json").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def models(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    return [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
+
+
+def test_builds_and_tests_without_a_failure_or_a_warning(brokerage_warehouse: Warehouse) -> None:
+    build = brokerage_warehouse.build
+    assert build.messages == {}
+    assert build.warnings == []
+    assert build.success
+    assert len(build.statuses) > 100
+
+
+def test_schemas_are_named_exactly(
+    brokerage_warehouse: Warehouse, manifest: dict[str, Any]
+) -> None:
+    with brokerage_warehouse.database.connect() as connection:
+        found = connection.execute(
+            "select table_schema, table_name from information_schema.tables"
+            " where table_schema in ('staging', 'intermediate', 'marts')"
+        ).fetchall()
+    by_folder = {(node["fqn"][1], node["name"]) for node in models(manifest)}
+    assert set(found) == by_folder
+    assert {name for schema, name in found if schema == "marts"} == MARTS
+
+
+def test_builds_on_tables_that_are_empty_or_missing(raw_db: Database, dbt_target: Path) -> None:
+    """A provider that is not connected has no tables; its models are there all the same."""
+    with raw_db.connect() as connection:
+        connection.execute("drop schema raw_apollo cascade")
+        connection.execute("drop table raw_twilio.recordings")
+    run = run_dbt(raw_db, dbt_target, "run")
+    assert run.success, run.messages
+    with raw_db.connect() as connection:
+        columns = connection.execute(
+            "select column_name, data_type from information_schema.columns"
+            " where table_schema = 'staging' and table_name = 'stg_apollo__people'"
+        ).fetchall()
+    assert ("is_matched", "boolean") in columns
+    assert ("fetched_at", "timestamp with time zone") in columns
+
+
+def test_every_column_is_described(
+    brokerage_warehouse: Warehouse, manifest: dict[str, Any]
+) -> None:
+    with brokerage_warehouse.database.connect() as connection:
+        rows = connection.execute(
+            "select table_name, column_name from information_schema.columns"
+            " where table_schema in ('staging', 'intermediate', 'marts')"
+        ).fetchall()
+    described = {
+        (node["name"], column["name"])
+        for node in models(manifest)
+        for column in node["columns"].values()
+        if column["description"]
+    }
+    assert set(rows) == described
+    assert all(node["description"] for node in models(manifest))
+
+
+def test_every_model_has_a_yaml_beside_it_and_a_tested_key(manifest: dict[str, Any]) -> None:
+    keyed = {
+        parent
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "test"
+        and node.get("test_metadata", {}).get("name") in {"unique", "primary_key"}
+        for parent in node["depends_on"]["nodes"]
+    }
+    for node in models(manifest):
+        assert (PROJECT / node["original_file_path"]).with_suffix(".yml").exists(), node["name"]
+        assert node["unique_id"] in keyed, node["name"]
+        assert node["contract"]["enforced"] == (node["schema"] == "marts"), node["name"]
+
+
+def test_sources_name_the_columns_that_the_loader_makes() -> None:
+    declared: dict[str, dict[str, str]] = {}
+    for path in PROJECT.glob("models/staging/*/_*__sources.yml"):
+        for source in yaml.safe_load(path.read_text(encoding="utf-8"))["sources"]:
+            for table in source["tables"]:
+                declared[f"{source['schema']}.{table['name']}"] = {
+                    column["name"]: column["data_type"] for column in table["columns"]
+                }
+                assert all(column["description"] for column in table["columns"])
+    for spec in TABLES:
+        assert declared[spec.qualified] == spec.sql_types, spec.qualified
+
+
+def test_freshness_is_asked_of_what_keeps_changing(manifest: dict[str, Any]) -> None:
+    watched = {
+        f"{source['schema']}.{source['name']}"
+        for source in manifest["sources"].values()
+        if (source["freshness"] or {}).get("warn_after", {}).get("count")
+    }
+    assert {"raw_ghl.contacts", "raw_ghl.messages", "raw_ghl.opportunities"} <= watched
+    assert "raw_ghl.locations" not in watched
+    assert all(
+        source["loaded_at_field"] == "_loaded_at"
+        for source in manifest["sources"].values()
+        if source["schema"].startswith("raw_")
+    )
+
+
+def test_the_analyst_reads_the_marts_and_nothing_else(brokerage_warehouse: Warehouse) -> None:
+    with brokerage_warehouse.database.connect() as connection:
+        connection.execute("set role leadengine_analyst")
+        for name in sorted(MARTS):
+            connection.execute(f"select count(*) from marts.{name}")
+        for name in (
+            "raw_ghl.contacts", "raw_import.leads", "staging.stg_ghl__contacts",
+            "intermediate.int_leads", "ops.consent_logs", "ml.lead_scores",
+        ):  # fmt: skip
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+                connection.execute(f"select count(*) from {name}")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+            connection.execute("delete from marts.dim_leads")
+
+
+def test_priorities_are_made_apart_after_the_scores(
+    brokerage_warehouse: Warehouse, manifest: dict[str, Any]
+) -> None:
+    tagged = {node["name"] for node in models(manifest) if "after_scores" in node["tags"]}
+    assert tagged == {"lead_priorities"}
