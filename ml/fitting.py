@@ -26,6 +26,7 @@ LEAST_OUTCOMES = 10
 # Under this many of the rarer outcome trees are not tried: they would fit noise.
 _LEAST_FOR_BOOSTING = 60
 _LARGE = 20_000
+_HUGE = 100_000
 _MAX_ROUNDS = 600
 _PATIENCE = 40
 _BOOSTING = {
@@ -42,7 +43,8 @@ _BOOSTING = {
     "max_cat_to_onehot": 8,
     "deterministic": True,
     "force_row_wise": True,
-    "num_threads": 2,
+    # On lead tables a second thread hardly helps an idle machine and slows a busy one down.
+    "num_threads": 1,
     "verbosity": -1,
 }
 
@@ -101,15 +103,16 @@ def fit(
     prior = _prior(label)
     prior_loss = log_loss(label, sigmoid(np.full(len(label), prior)))
 
-    weights = _blend(candidates, label)
-    raw = sum((w * c.out_of_fold for w, c in zip(weights, candidates, strict=True)), np.zeros(1))
+    blend = list(zip(_blend(candidates, label), candidates, strict=True))
+    raw = sum((w * c.out_of_fold for w, c in blend), np.zeros(1))
     members: list[Member]
+    weights: list[float]
     if log_loss(label, sigmoid(raw)) >= prior_loss:
         # Nothing beats the base rate, so the honest score is the base rate.
         members, weights = [Prior(prior, len(schema.features))], [1.0]
         raw = np.full(len(label), prior)
     else:
-        kept = [(w, c) for w, c in zip(weights, candidates, strict=True) if w > 0]
+        kept = [(w, c) for w, c in blend if w > 0]
         weights = [w for w, _ in kept]
         members = [_refit(c, schema, matrix, label, options.seed) for _, c in kept]
     return LeadModel(
@@ -125,8 +128,7 @@ def fit(
             "folds": len(folds),
             "prior_log_loss": prior_loss,
             "candidates": {
-                c.name: {"cv_log_loss": c.loss, "weight": w, **c.settings}
-                for c, w in zip(candidates, _blend(candidates, label), strict=True)
+                c.name: {"cv_log_loss": c.loss, "weight": w, **c.settings} for w, c in blend
             },
         },
     )
@@ -182,12 +184,15 @@ def _try_linear(
 
 def _fit_linear(schema: Schema, matrix: Matrix, label: Matrix, strength: float) -> Linear:
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
     terms = design_terms(schema, matrix)
     if not terms:
         return Linear((), (), _prior(label), len(schema.features))
     model = LogisticRegression(C=strength, max_iter=500, tol=1e-5)
-    model.fit(design(terms, matrix), label.astype(np.int64))
+    # Matrices this small gain nothing from more threads, which only get in each other's way.
+    with threadpool_limits(1, user_api="blas"):
+        model.fit(design(terms, matrix), label.astype(np.int64))
     coefficients = tuple(float(c) for c in model.coef_[0])
     return Linear(terms, coefficients, float(model.intercept_[0]), len(schema.features))
 
@@ -224,6 +229,8 @@ def _boosting_settings(rows: int, seed: int) -> dict[str, Any]:
     settings: dict[str, Any] = {**_BOOSTING, "seed": seed}
     if rows >= _LARGE:
         settings |= {"num_leaves": 31, "learning_rate": 0.06, "min_data_in_leaf": 50}
+    if rows >= _HUGE:
+        settings["num_threads"] = 2
     return settings
 
 

@@ -15,6 +15,9 @@ import numpy as np
 
 from ml.schema import FIRST_LEVEL, Matrix, Schema
 
+# Below this, starting a second thread costs more than it saves.
+_MANY_ROWS = 20_000
+
 
 class Member(Protocol):
     """One fitted model."""
@@ -40,11 +43,16 @@ class Boosting:
 
     def log_odds(self, matrix: Matrix) -> Matrix:
         """Log-odds per row."""
-        return np.asarray(self.booster.predict(matrix, raw_score=True), dtype=np.float64)
+        return self._predict(matrix, raw_score=True)
 
     def contributions(self, matrix: Matrix) -> Matrix:
         """Tree SHAP values: one column per feature and the base last."""
-        return np.asarray(self.booster.predict(matrix, pred_contrib=True), dtype=np.float64)
+        return self._predict(matrix, pred_contrib=True)
+
+    def _predict(self, matrix: Matrix, **kind: bool) -> Matrix:
+        threads = 2 if len(matrix) >= _MANY_ROWS else 1
+        result = self.booster.predict(matrix, num_threads=threads, **kind)
+        return np.asarray(result, dtype=np.float64)
 
     def to_dict(self) -> dict[str, Any]:
         """The trees as LightGBM's own text."""

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -142,8 +143,12 @@ class Schema:
 
     def encode_row(self, values: Mapping[str, Any]) -> Matrix:
         """One lead as a matrix of one row, equal to what :meth:`encode` gives for it."""
-        row = [_Encoder(feature)(values[feature.name]) for feature in self.features]
+        row = [encode(values[name]) for name, encode in self._encoders]
         return np.array([row], dtype=np.float64)
+
+    @cached_property
+    def _encoders(self) -> "list[tuple[str, _Encoder]]":
+        return [(feature.name, _Encoder(feature)) for feature in self.features]
 
 
 def encode_column(feature: Feature, column: "pd.Series[Any]") -> Matrix:

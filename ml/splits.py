@@ -15,7 +15,7 @@ from ml.schema import Matrix
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 FLAT_TEST_SHARE = 0.2
-HELD_OUT_LEADS = 0.3
+HELD_OUT_LEADS = 0.25
 _LEAST_TEST_OUTCOMES = 5
 
 
@@ -63,12 +63,13 @@ def split_by_time(
     *,
     window: timedelta = timedelta(0),
     test_share: float = 0.25,
+    hold_out_leads: bool | None = None,
 ) -> Split:
     """The latest rows judge; earlier ones train if their outcome was known by then.
 
     A training row's label looks ``window`` ahead of its time, so rows whose window reaches into
-    the judging period are purged. Where leads repeat, held-out leads judge and only the others
-    train, so no lead is on both sides.
+    the judging period are purged. Held-out leads judge and only the others train, so that no
+    lead is on both sides.
 
     Args:
         times: aware or naive timestamp per row, none missing.
@@ -76,14 +77,16 @@ def split_by_time(
         leads: the lead per row.
         window: how far the label looks ahead.
         test_share: share of rows, by time, from which the judging period is taken.
+        hold_out_leads: whether leads are held out; None means where a lead has several rows.
 
     Raises:
         LeadEngineError: no cut leaves enough outcomes on both sides.
     """
     stamps = times.reset_index(drop=True)
     ordered = stamps.sort_values()
-    repeats = len(np.unique(leads.astype(str))) < len(leads)
-    outside = held_out(leads) if repeats else None
+    if hold_out_leads is None:
+        hold_out_leads = len(np.unique(leads.astype(str))) < len(leads)
+    outside = held_out(leads) if hold_out_leads else None
     # A short history may leave too few outcomes after the usual cut; earlier cuts are tried.
     for share in (test_share, 0.35, 0.5, 0.65):
         cut = pd.Timestamp(ordered.iloc[min(int((1 - share) * len(ordered)), len(ordered) - 1)])
