@@ -48,8 +48,11 @@ class AnthropicApi:
         router.add("POST", "/v1/messages/count_tokens", self.count)
 
     def authenticate(self, request: Request, _route: Route) -> None:
-        """Checks the key and the version."""
-        if request.headers.get("x-api-key") != self._key:
+        """Checks the key, in either of the two headers, and the version."""
+        given = request.headers.get("x-api-key") or request.headers.get(
+            "authorization", ""
+        ).removeprefix("Bearer ")
+        if given != self._key:
             raise refuse(401, "invalid x-api-key")
         if not request.headers.get("anthropic-version"):
             raise refuse(400, "anthropic-version: header is required")

@@ -299,7 +299,7 @@ class SendGridApi:
             {
                 **short,
                 "template_id": "",
-                "asm_group_id": 0,
+                "asm_group_id": 1,
                 "teammate": "",
                 "api_key_id": letters_id(22, "api key"),
                 "events": [self._event(email, *event) for event in email["events"]],
@@ -313,16 +313,19 @@ class SendGridApi:
 
     @staticmethod
     def _event(email: Json, at: Any, kind: str, detail: str, soft: bool) -> Json:
-        return {
+        event = {
             "event_name": ACTIVITY_NAMES[kind],
             "processed": second_stamp(at),
             "reason": detail,
-            "attempt_num": 1,
-            "url": email["url"] if kind == "click" else "",
             "bounce_type": "soft" if soft else "hard",
             "http_user_agent": "Mozilla/5.0 (simulated)" if kind in ("open", "click") else "",
             "mx_server": "mx.example.com",
         }
+        if kind == "deferred":
+            event["attempt_num"] = 1
+        if kind == "click" and email["url"]:
+            event["url"] = email["url"]
+        return event
 
 
 def _short(email: Json) -> Json:

@@ -45,6 +45,10 @@ class SendGridState:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
+        self._locations = {
+            entry["from_email"].split("@")[-1].lower(): entry["id"]
+            for entry in sandbox.credentials["ghl"]["locations"]
+        }
         self.emails: list[Json] = []
         self.by_msg_id: dict[str, Json] = {}
         self.by_to: defaultdict[str, list[Json]] = defaultdict(list)
@@ -98,7 +102,7 @@ class SendGridState:
                 "body": data["body"],
                 "tag": tag,
                 "time": iso(at),
-                "location_id": None,
+                "location_id": self._locations.get(data["from"].split("@")[-1].lower()),
             }
         )
         drop = next((kind for kind in _DROPS if to in self.lists[kind]), None)
