@@ -197,8 +197,13 @@ def _queued_contacts(connection: psycopg.Connection, now: datetime) -> dict[str,
 
 
 def _last_loads(connection: psycopg.Connection) -> dict[str, datetime]:
+    """When the newest load began that the marts are sure to rest on: one before the last scoring.
+
+    A load that was not transformed yet does not count: its news are not in the marts.
+    """
     rows = connection.execute(
         "select location_id, max(started_at) from ops.load_runs"
-        " where entity = 'contacts' and location_id is not null group by location_id"
+        " where source = 'ghl' and entity = 'contacts' and location_id is not null"
+        " and started_at <= (select max(as_of) from ml.lead_scores) group by location_id"
     ).fetchall()
     return {str(row[0]): row[1] for row in rows}

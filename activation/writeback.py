@@ -33,6 +33,7 @@ _log = get_logger("activation.writeback")
 _THREADS_PER_LOCATION = 4
 _MOST_ERRORS_SHOWN = 10
 _CLOSED = "closed"
+_TIER_TAGS = ("score:hot", "score:warm", "score:cool", "score:cold")
 Progress = Callable[[int], None]
 Outcome = Literal["written", "gone", "failed"]
 
@@ -144,6 +145,11 @@ def _targets(database: Database, tiers: Iterable[str]) -> list[Target]:
 
 def _target(row: dict[str, Any]) -> Target:
     is_scored = row["tier"] is not None
+    tags = (f"score:{row['tier']}",) if is_scored else ()
+    known = tuple(row["tags"] or ())
+    if row["field_digest"] is None:
+        # Nothing is known about it: an earlier installation may have left any other tier's tag.
+        known = tuple(tag for tag in _TIER_TAGS if tag not in tags)
     return Target(
         location_id=row["location_id"],
         contact_id=row["contact_id"],
@@ -151,9 +157,9 @@ def _target(row: dict[str, Any]) -> Target:
         tier=row["tier"] if is_scored else _CLOSED,
         reason=_reason(row["reasons"]) if is_scored else "No longer an open lead.",
         scored_at=row["as_of"],
-        tags=(f"score:{row['tier']}",) if is_scored else (),
+        tags=tags,
         known_digest=row["field_digest"],
-        known_tags=tuple(row["tags"] or ()),
+        known_tags=known,
         known_status=row["status"],
     )
 

@@ -1,13 +1,12 @@
 """A database with marts, and a sandbox without rate limits, for the tests of activation."""
 
-import json
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from activation.policy import DispatchPolicy
@@ -54,30 +53,23 @@ class World:
     clients: Clients
     clock: RunningClock
     url: str
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False))
 
     @property
     def locations(self) -> list[str]:
         return [location.location_id for location in self.settings.locations()]
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(self.url + path, timeout=10) as answer:
-            return json.load(answer)
+        return self.http.get(self.url + path).raise_for_status().json()
 
     def post(self, path: str, body: Any) -> Any:
-        request = urllib.request.Request(
-            self.url + path,
-            json.dumps(body).encode(),
-            {"content-type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)
+        return self.http.post(self.url + path, json=body).raise_for_status().json()
 
     def fault(self, **order: Any) -> None:
         self.post("/_faults", order)
 
     def no_faults(self) -> None:
-        request = urllib.request.Request(self.url + "/_faults", method="DELETE")
-        urllib.request.urlopen(request, timeout=10).close()
+        self.http.delete(self.url + "/_faults").raise_for_status()
 
     def ledger(self) -> list[dict[str, Any]]:
         """The messages that the providers took for sends of this database."""
@@ -111,3 +103,4 @@ def world(mart_db: Database, settings: Settings, wide_sandbox: SandboxProcess) -
         made.no_faults()
         yield made
         made.no_faults()
+        made.http.close()

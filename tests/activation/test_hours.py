@@ -31,7 +31,9 @@ def oracle_next(at: datetime, zones: tuple[str, ...]) -> datetime | None:
 
 
 # Half of the moments lie around the changes of daylight saving, where mistakes live.
-anywhen = st.datetimes(datetime(2024, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC))
+anywhen = st.integers(0, 126144000).map(
+    lambda second: datetime(2024, 1, 1, tzinfo=UTC) + timedelta(seconds=second)
+)
 near_a_change = st.builds(
     lambda day, offset: datetime(*day, tzinfo=UTC) + offset,
     st.sampled_from(
@@ -50,7 +52,7 @@ def test_next_allowed_is_the_first_minute_that_the_wall_clocks_allow(
     assert next_allowed(at, tuple(zones), HOURS) == oracle_next(at, tuple(zones))
 
 
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=1_500, deadline=None)
 @given(at=moments, zone=st.sampled_from(ZONES))
 def test_allowed_exactly_when_the_wall_clock_says_so(at: datetime, zone: str) -> None:
     assert is_allowed(at, [zone], HOURS) == oracle_open(at, zone)

@@ -1,0 +1,147 @@
+"""Measuring: both arms counted, and plain words when it is too early."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from activation.approve import BatchError
+from activation.measure import Arm, lift_interval, measure_batch
+from activation.receipts import record_receipt, sync_receipts
+from tests.activation.batches import approved, dispatch
+from tests.activation.conftest import World
+from tests.activation.marts import Lead, add_consent, add_leads, rows
+
+
+def test_the_interval_is_newcombes() -> None:
+    # Newcombe (1998), table II, example (a): 56/70 and 48/80, method 10.
+    low, high = lift_interval(Arm(leads=70, converted=56), Arm(leads=80, converted=48))
+    assert (round(low, 4), round(high, 4)) == (0.0524, 0.3339)
+
+
+def add(world: World, table: str, **values: object) -> None:
+    with world.database.connect() as connection:
+        connection.execute(
+            f"insert into marts.{table} ({', '.join(values)})"
+            f" values ({', '.join(['%s'] * len(values))})".encode(),
+            list(values.values()),
+        )
+
+
+def test_too_early_says_so_and_later_the_lift_is_told(world: World) -> None:
+    loc = world.locations[0]
+    add_leads(world.database, [Lead(f"m{n}", loc, score=n / 300) for n in range(1, 201)])
+    batch = approved(world, holdout_share=0.4)
+    dispatch(world, batch)
+    first = measure_batch(world.database, batch, world.clock)
+    assert not first.enough_data
+    assert first.lift is None
+    assert first.verdict.startswith("Not enough data yet: 0 of 14 days")
+    assert first.send.sent == first.send.leads
+    assert first.send.leads + first.holdout.leads == 200
+
+    world.clock.advance(timedelta(days=30))
+    later = world.clock.now() - timedelta(days=10)
+    arms = rows(world.database, "select lead_id, decision from ops.batch_items order by lead_id")
+    written = [lead for lead, arm in arms if arm == "send"]
+    held = [lead for lead, arm in arms if arm == "holdout"]
+    for number, lead in enumerate([*written[:40], *held[:5]]):
+        add(
+            world, "fct_appointments", appointment_id=str(number), lead_id=lead,
+            location_id=loc, status="kept", starts_at=later,
+        )  # fmt: skip
+    add(
+        world, "fct_appointments", appointment_id="missed", lead_id=written[50],
+        location_id=loc, status="no_show", starts_at=later,
+    )  # fmt: skip
+    add(
+        world, "fct_opportunities", opportunity_id="1", lead_id=written[51],
+        location_id=loc, status="won", closed_at=later,
+    )  # fmt: skip
+    add(
+        world, "fct_communications", event_id="1", lead_id=written[0], location_id=loc,
+        channel="email", direction="inbound", occurred_at=later,
+    )  # fmt: skip
+    with world.database.connect() as connection:
+        add_consent(connection, written[1], "email", "revoked", later)
+    result = measure_batch(world.database, batch, world.clock)
+    assert result.enough_data
+    assert (result.send.converted, result.holdout.converted) == (41, 5)
+    assert (result.send.replied, result.send.opted_out) == (1, 1)
+    assert result.lift == pytest.approx(41 / len(written) - 5 / len(held))
+    assert result.verdict.startswith("The batch worked")
+    assert result.as_dict()["batch_id"] == str(batch)
+
+
+def test_an_unknown_batch(world: World) -> None:
+    with pytest.raises(BatchError, match="no batch"):
+        measure_batch(world.database, uuid4(), world.clock)
+
+
+def test_receipts_count_once_and_the_last_word_stays(world: World) -> None:
+    add_leads(world.database, [Lead("a", world.locations[0])])
+    dispatch(world, approved(world))
+    [(send_id, message_id)] = rows(
+        world.database, "select send_id::text, provider_message_id from ops.sends"
+    )
+
+    def report(status: str, by_id: bool) -> bool:
+        with world.database.connect() as connection:
+            return record_receipt(
+                connection,
+                send_id=send_id if by_id else None,
+                provider="sendgrid",
+                provider_message_id=message_id,
+                provider_status=status,
+                error_code=None,
+                at=world.clock.now(),
+            )
+
+    assert not report("processed", by_id=True)
+    assert report("delivered", by_id=False)
+    assert not report("delivered", by_id=True)
+    assert not report("bounce", by_id=True)
+    assert rows(world.database, "select status from ops.sends") == [("delivered",)]
+
+
+def test_a_receipt_settles_what_was_lost(world: World) -> None:
+    add_leads(world.database, [Lead("a", world.locations[0])])
+    dispatch(world, approved(world))
+    with world.database.connect() as connection:
+        connection.execute("update ops.sends set status = 'unsettled', provider_message_id = null")
+        [(send_id,)] = connection.execute("select send_id::text from ops.sends").fetchall()
+        assert record_receipt(
+            connection, send_id=send_id, provider="sendgrid", provider_message_id="m1",
+            provider_status="processed", error_code=None, at=world.clock.now(),
+        )  # fmt: skip
+    assert rows(world.database, "select status, provider_message_id from ops.sends") == [
+        ("sent", "m1")
+    ]
+
+
+def test_loaded_provider_rows_are_receipts_too(world: World) -> None:
+    add_leads(
+        world.database,
+        [Lead("a", world.locations[0]), Lead("t", world.locations[0], phone="+12125550177")],
+    )
+    assert sync_receipts(world.database, world.clock) == 0
+    dispatch(world, approved(world))
+    with world.database.connect() as connection:
+        connection.execute(
+            "create table raw_twilio.messages (sid text, status text, error_code int)"
+        )
+        connection.execute("create table raw_sendgrid.email_activity (msg_id text, status text)")
+        connection.execute(
+            "insert into raw_twilio.messages select provider_message_id, 'undelivered', 30003"
+            " from ops.sends where channel = 'sms'"
+        )
+        connection.execute(
+            "insert into raw_sendgrid.email_activity"
+            " select provider_message_id || '.recvd-1-0', 'delivered'"
+            " from ops.sends where channel = 'email'"
+        )
+    assert sync_receipts(world.database, world.clock) == 2
+    assert sync_receipts(world.database, world.clock) == 0
+    assert rows(
+        world.database, "select channel, status, status_reason from ops.sends order by channel"
+    ) == [("email", "delivered", None), ("sms", "failed", "30003")]
