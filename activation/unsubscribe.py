@@ -14,7 +14,7 @@ from pathlib import Path
 
 from activation.consent import newest_action, opt_out
 from leadengine.clock import Clock
-from leadengine.errors import LeadEngineError
+from leadengine.errors import LeadEngineError, SettingsError
 from leadengine.settings import Settings
 from warehouse.database import Database
 
@@ -40,18 +40,28 @@ def secret_key(settings: Settings) -> bytes:
 
     The file is ``secret.key`` in the state folder, readable by its owner only. Losing it makes
     the links in emails already sent useless, so it belongs in the backup.
+
+    Raises:
+        SettingsError: the file can be neither read nor made.
     """
     if settings.secret_key is not None:
         return hashlib.sha256(settings.secret_key.get_secret_value().encode()).digest()
-    path = settings.prepare_home() / "secret.key"
-    if not path.exists():
-        _create_key(path)
-    return hashlib.sha256(path.read_bytes().strip()).digest()
+    path = settings.home / "secret.key"
+    try:
+        if not path.exists():
+            _create_key(path)
+        return hashlib.sha256(path.read_bytes().strip()).digest()
+    except OSError as error:
+        raise SettingsError(
+            f"The key {path} can be neither read nor made: {error.strerror}.",
+            remedy="Give your user the right to it, or set LEADENGINE_SECRET_KEY.",
+        ) from error
 
 
 def _create_key(path: Path) -> None:
     # Written whole under another name and then linked: a second process that makes its own at
     # the same moment loses, and nobody reads half a key.
+    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
