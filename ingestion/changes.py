@@ -1,5 +1,7 @@
 """Has a provider anything that is not loaded yet? Asked often, so it has to be cheap."""
 
+from datetime import timedelta
+
 import psycopg
 
 from ingestion.sources.ghl import extraction
@@ -14,13 +16,14 @@ from warehouse.database import Database
 
 CONTACTS = table("raw_ghl", "contacts")
 MESSAGES = table("raw_ghl", "messages")
+_TICK = timedelta(milliseconds=1)  # HighLevel's times have no finer parts
 
 
 def has_new_data(clients: Clients, database: Database) -> list[str]:
     """Locations with contacts or messages newer than what was loaded.
 
-    One request a location when a contact changed, two when none did. A location that was never
-    loaded counts as changed. Deletions are left to the loads.
+    One request a location when a contact changed, three when nothing did (contacts, messages,
+    emails). A location that was never loaded counts as changed. Deletions are left to the loads.
 
     Raises:
         ProviderError: a location cannot be asked.
@@ -37,9 +40,9 @@ def _has_news(connection: psycopg.Connection, client: GhlClient, spec: TableSpec
     found = extraction(connection, client, spec, SystemClock(), full=False)
     if found.state.backfill or found.state.cursor is None:
         return True
-    # From the cursor itself on: what lies in the overlap window behind it is left to the loads.
-    # The oldest page will do: whatever is newer than the cursor is on it, or nothing is.
-    page = next(found.read(found.state.cursor), [])
+    # What lies in the overlap window behind the cursor is left to the loads. The oldest page after
+    # it will do: it holds news, or there are none.
+    page = next(found.read(found.state.cursor + _TICK), [])
     rows = [
         row
         for payload in page

@@ -95,27 +95,38 @@ class CountsContacts(Protocol):
         ...
 
 
-def needs_sweep(connection: psycopg.Connection, client: GhlClient, now: datetime) -> bool:
-    """Whether all ids have to be read: the numbers differ, or it was last done long ago."""
+def sweep_due(connection: psycopg.Connection, client: GhlClient, now: datetime) -> bool:
+    """Whether all contacts have to be read, whatever their number is."""
+    last = _last_sweep(connection, client.location_id)
+    return last is None or now - last[0] >= SWEEP_EVERY or not isinstance(client, CountsContacts)
+
+
+def numbers_differ(connection: psycopg.Connection, client: GhlClient) -> bool:
+    """Whether the provider has more or fewer contacts than we have without tombstone."""
+    last = _last_sweep(connection, client.location_id)
+    if last is None or not isinstance(client, CountsContacts):
+        return True
+    # Broken contacts are among the provider's, and not among ours.
+    return client.count_contacts() != len(live_ids(connection, client.location_id)) + last[1]
+
+
+def _last_sweep(connection: psycopg.Connection, location_id: str) -> tuple[datetime, int] | None:
+    """When all ids were last read, and how many of them we could not load."""
     row = connection.execute(
         """
         select started_at, rows_quarantined from ops.load_runs
         where source = 'ghl' and entity = %s and location_id = %s
         order by load_run_id desc limit 1
         """,
-        (SWEEP_ENTITY, client.location_id),
+        (SWEEP_ENTITY, location_id),
     ).fetchone()
-    if row is None or now - row[0] >= SWEEP_EVERY or not isinstance(client, CountsContacts):
-        return True
-    # Broken contacts are among the provider's, and not among ours.
-    expected = len(live_ids(connection, client.location_id)) + int(row[1])
-    return client.count_contacts() != expected
+    return None if row is None else (row[0], int(row[1]))
 
 
 def sweep_run(
     database: Database, location_id: str, contacts: Extraction, clock: Clock
 ) -> dict[str, object]:
-    """The row of ``ops.load_runs`` that :func:`needs_sweep` compares with."""
+    """The row of ``ops.load_runs`` that the next :func:`numbers_differ` compares with."""
     with database.connect() as connection:
         row = connection.execute(
             "select count(*) from raw_ghl.contacts where location_id = %s and id = any(%s)",

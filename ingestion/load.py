@@ -26,6 +26,8 @@ __all__ = [
 
 log = get_logger(__name__)
 
+_NAMED = 3  # failures that an error names one by one
+
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
@@ -182,8 +184,12 @@ class _Load:
         errors = {done.name: done.error for done in self._done if done.error is not None}
         if errors:
             first = next(iter(errors.values()))
+            names = sorted(errors)
+            shown = ", ".join(names[:_NAMED]) + (
+                f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            )
             raise LoadIncompleteError(
-                f"Not everything could be loaded ({', '.join(sorted(errors))}): {first.message}",
+                f"Not everything could be loaded ({shown}): {first.message}",
                 remedy=first.remedy,
                 results=results,
             )
@@ -256,7 +262,7 @@ class _Load:
             for place, client in self._clients.ghl.items():
                 if place in read and read[place].error is not None:
                     continue
-                if place not in swept and gone.needs_sweep(connection, client, self._clock.now()):
+                if place not in swept and gone.numbers_differ(connection, client):
                     needed.append(
                         ghl.extraction(connection, client, gone.CONTACTS, self._clock, full=True)
                     )

@@ -126,6 +126,8 @@ class Loader:
                 number = numbers[extraction.spec.table]
                 numbers[extraction.spec.table] += 1
                 resources.append(self._resource(extraction, lookup, number))
+            if not resources:
+                return {}
             pipeline = dlt.pipeline(
                 pipeline_name=self._source,
                 pipelines_dir=str(self._folder),

@@ -37,7 +37,8 @@ def quarantine(
     added = 0
     for rejection in rejections:
         payload = _storable(rejection.payload)
-        text = json.dumps(payload, sort_keys=True, separators=(",", ":"))
+        # With the location: ids, and so whole records, may be the same in two of them.
+        text = json.dumps([location_id, payload], sort_keys=True, separators=(",", ":"))
         digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
         row_key = clean_text(rejection.row_key) if rejection.row_key else None
         added += connection.execute(

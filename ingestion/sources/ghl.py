@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 
+from ingestion import gone
 from ingestion.extraction import Extraction
 from ingestion.state import has_rows, load_state
 from ingestion.tables import TableSpec, tables_of
@@ -60,6 +61,9 @@ def extraction(
 ) -> Extraction:
     """Reading ``spec`` for the client's location."""
     reader = READERS[spec.table]
+    is_contacts = spec is gone.CONTACTS
+    if is_contacts and not full:
+        full = gone.sweep_due(connection, client, clock.now())
     return Extraction(
         spec=spec,
         location_id=client.location_id,
@@ -68,7 +72,7 @@ def extraction(
         context={"locationId": client.location_id},
         full=full,
         fresh=not has_rows(connection, spec, client.location_id),
-        keep_ids=spec.table == "contacts",
+        keep_ids=is_contacts,
     )
 
 
