@@ -25,11 +25,11 @@ def create_app(
         contacts: how many contacts the simulated brokerage has.
         seed: of the simulation and of everything drawn later.
         anchor: the day (UTC) around which the simulation lies; None: the one kept, else today.
-        unlimited: no rate limits.
+        unlimited: no rate limits, neither the APIs' nor the carriers'.
         latency: seconds that every call of a provider takes at least.
 
     Raises:
         LeadEngineError: the folder cannot be used, or holds another brokerage.
     """
-    sandbox = Sandbox(state_dir, contacts, seed, anchor)
-    return Gateway(sandbox, unlimited=unlimited, latency=latency)
+    sandbox = Sandbox(state_dir, contacts, seed, anchor, unlimited=unlimited)
+    return Gateway(sandbox, latency=latency)

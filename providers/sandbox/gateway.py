@@ -32,13 +32,12 @@ class Gateway:
 
     Args:
         sandbox: its state, started.
-        unlimited: no rate limits, for benchmarks of others.
         latency: seconds that every call of a provider takes at least.
     """
 
-    def __init__(self, sandbox: Sandbox, *, unlimited: bool = False, latency: float = 0.0) -> None:
+    def __init__(self, sandbox: Sandbox, *, latency: float = 0.0) -> None:
         self._sandbox = sandbox
-        self._latency, self._unlimited = latency, unlimited
+        self._latency = latency
         self._accounts = make_accounts(sandbox)
         self._control = Control(sandbox)
         self._own = Router()
@@ -119,7 +118,7 @@ class Gateway:
         route, request.params = found
         headers: list[tuple[str, str]] = []
         try:
-            headers = account.admit(request, route, unlimited=self._unlimited)
+            headers = account.admit(request, route, unlimited=self._sandbox.unlimited)
             answer = route.handler(request)
         except Refusal as refusal:
             answer = refusal.answer

@@ -31,7 +31,9 @@ class Journal:
     def __init__(self, path: Path) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(
+                path, timeout=1.0, isolation_level=None, check_same_thread=False
+            )
             self._db.execute("pragma journal_mode = wal")
             self._db.execute("pragma synchronous = normal")
             # One sandbox per folder: a second would interleave its changes with ours.

@@ -60,12 +60,22 @@ class Sandbox:
         contacts: size of the brokerage; must be the same at each start in one folder.
         seed: of everything drawn; must be the same too.
         anchor: the day (UTC) around which the simulation lies; None: the one kept, else today.
+        unlimited: no rate limits, neither the APIs' nor the carriers'.
 
     Raises:
         LeadEngineError: the folder cannot be used, or holds another brokerage.
     """
 
-    def __init__(self, state_dir: Path, contacts: int, seed: int, anchor: date | None) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        contacts: int,
+        seed: int,
+        anchor: date | None,
+        *,
+        unlimited: bool = False,
+    ) -> None:
+        self.unlimited = unlimited
         self.journal = Journal(state_dir / "sandbox.sqlite3")
         self.seed, self.contacts = seed, contacts
         self.anchor = self._claim(state_dir, contacts, seed, anchor)
@@ -183,8 +193,9 @@ class Sandbox:
             fields = {k: v for k, v in document.items() if k != "locationId"}
             event = {"locationId": document.get("locationId"), "appointment": fields}
         else:
-            event = document
-        self.webhooks.ghl({"type": event_type, **event}, at)
+            event = {k: v for k, v in document.items() if v is not None}
+        # A contact has a type of its own ("lead"), which gives way to the event's.
+        self.webhooks.ghl({**event, "type": event_type}, at)
 
     # -- the simulation's truth ---------------------------------------------------------------
 

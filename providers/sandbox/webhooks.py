@@ -20,6 +20,7 @@ from providers.sandbox.wire import Json
 KINDS = ("ghl", "twilio", "twilio_voice", "sendgrid")
 _BATCH = 500
 _ATTEMPTS = 6
+_WORKERS = 32
 
 
 @dataclass(slots=True)
@@ -98,8 +99,8 @@ class Webhooks:
         if self._later:
             self._queue.extend(d for d in self._later if d.due <= now)
             self._later = [d for d in self._later if d.due > now]
-        while self._queue and len(self._running) < 64:
-            task = asyncio.get_running_loop().create_task(self._deliver(self._queue.popleft()))
+        for _ in range(min(len(self._queue), _WORKERS - len(self._running))):
+            task = asyncio.get_running_loop().create_task(self._work())
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
@@ -146,6 +147,10 @@ class Webhooks:
             self._later.append(delivery)
             return
         self._queue.append(delivery)
+
+    async def _work(self) -> None:
+        while self._queue:
+            await self._deliver(self._queue.popleft())
 
     async def _deliver(self, delivery: Delivery) -> None:
         head = delivery.head(delivery.body)

@@ -313,7 +313,7 @@ class SendGridApi:
 
     @staticmethod
     def _event(email: Json, at: Any, kind: str, detail: str, soft: bool) -> Json:
-        event = {
+        event: Json = {
             "event_name": ACTIVITY_NAMES[kind],
             "processed": second_stamp(at),
             "reason": detail,

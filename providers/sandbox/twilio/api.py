@@ -117,6 +117,7 @@ class TwilioApi:
                 "from": sender,
                 "body": body,
                 "callback": callback,
+                "queued": not self._sandbox.unlimited,
             },
         )
         return reply(message, 201)

@@ -80,10 +80,12 @@ class TwilioState:
                 "location_id": self.numbers.get(sender),
             }
         )
-        # The carriers take so many segments a second from a number; the rest waits in its queue.
-        begin = max(at + timedelta(seconds=0.4), self._free_at.get(sender, at))
-        segments = int(message["num_segments"])
-        self._free_at[sender] = begin + timedelta(seconds=segments / _SEGMENTS_PER_SECOND)
+        begin = at + timedelta(seconds=0.4)
+        if data.get("queued", True):
+            # Carriers take so many segments a second from a number; the rest waits in its queue.
+            begin = max(begin, self._free_at.get(sender, at))
+            seconds = int(message["num_segments"]) / _SEGMENTS_PER_SECOND
+            self._free_at[sender] = begin + timedelta(seconds=seconds)
         self._sandbox.schedule(begin, self._sent, data["sid"], callback)
         return message
 

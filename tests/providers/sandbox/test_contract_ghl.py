@@ -115,9 +115,7 @@ def test_tags(ask: Asker, contact: Json, location: str) -> None:
     assert read["tags"] == ["fresh", "a", "bulk"]
 
 
-def test_custom_fields_are_made_listed_and_filled(
-    ask: Asker, contact: Json, location: str
-) -> None:
+def test_custom_fields_are_made_listed_and_filled(ask: Asker, contact: Json, location: str) -> None:
     path = "/locations/{locationId}/customFields"
     body = {"name": "Engine score", "dataType": "NUMERICAL", "model": "contact"}
     made = ask("locations", "POST", path, 201, body=body, locationId=location)["customField"]

@@ -50,9 +50,7 @@ def test_opens_clicks_and_bounces_come_with_time(world: World) -> None:
     assert statuses == {"delivered", "not_delivered"}
     assert 0 < sum(m["opens_count"] > 0 for m in found) < 100
     bounced = [m["to_email"] for m in found if m["status"] == "not_delivered"]
-    lists = [
-        world.sendgrid.get(f"/v3/suppression/{kind}").json() for kind in ("bounces", "blocks")
-    ]
+    lists = [world.sendgrid.get(f"/v3/suppression/{kind}").json() for kind in ("bounces", "blocks")]
     assert set(bounced) <= {e["email"] for entries in lists for e in entries}
     again = next(e["email"] for e in lists[0] if e["email"] in bounced)
     assert world.mail(again, send_id="to a bounced one").status_code == 202
