@@ -14,18 +14,17 @@ from uuid import UUID
 
 import psycopg
 
-from activation.approve import BatchError, expire_if_stale, lock_batch
 from activation.audit import audit
 from activation.claim import Claimed, claim_next
 from activation.deliver import Courier, Outcome, Result, record
+from activation.intents import queue_batch
 from activation.liveness import living_worker
 from activation.policy import DispatchPolicy, policy_for
 from activation.preflight import Preflight
-from activation.queries import load_sql
 from activation.rulebook import RuleBook, current_rules
 from activation.senders import Sender, senders
 from activation.settle import settle
-from activation.types import Channel, DispatchReport, SettleReport
+from activation.types import DispatchReport, SettleReport
 from activation.unsubscribe import secret_key
 from leadengine.clock import Clock
 from leadengine.errors import LeadEngineError
@@ -91,7 +90,7 @@ def dispatch_batch(
     """
     policy = policy or policy_for(settings)
     found = senders(settings, database)
-    queued, already = _queue(database, found, batch_id, clock.now())
+    queued, already = queue_batch(database, found, batch_id, clock.now())
     report = DispatchReport(batch_id=batch_id, queued=queued, already_queued=already)
     run = _Run(database, clients, settings, found, clock, policy, progress)
     deadline = time.monotonic() + policy.wait.total_seconds()
@@ -261,61 +260,6 @@ class _Run:
                 tally.halted = outcome
                 tally.stop.set()
         return True
-
-
-def _queue(
-    database: Database, found: dict[str, Sender], batch_id: UUID, now: datetime
-) -> tuple[int, int]:
-    """Writes the rows of intent. Returns how many are new, and how many leads had the step."""
-    addresses = [
-        {"location_id": sender.location_id, "channel": channel.value, "address": address}
-        for sender in found.values()
-        for channel in Channel
-        if (address := sender.address(channel))
-    ]
-    with database.connect() as connection:
-        batch = lock_batch(connection, batch_id)
-    if expire_if_stale(database, batch, now):
-        raise BatchError(
-            f"The approval of batch {batch_id} ran out 24 hours after it was given.",
-            remedy="Plan the batch again: too much may have changed since.",
-        )
-    with database.connect() as connection:
-        batch = lock_batch(connection, batch_id)
-        if batch["dry_run"]:
-            raise BatchError(
-                f"Batch {batch_id} is a dry run and sends nothing.",
-                remedy="Plan it again without dry run.",
-            )
-        if batch["status"] == "dispatching":
-            return 0, 0
-        if batch["status"] != "approved":
-            raise BatchError(
-                f"Batch {batch_id} is {batch['status']}, not approved.",
-                remedy="Plan a batch, look at it, and approve it first.",
-            )
-        wanted = connection.execute(
-            "select count(*) from ops.batch_items where batch_id = %s and decision = 'send'",
-            (batch_id,),
-        ).fetchone()
-        queued = connection.execute(
-            load_sql("create_intents"),
-            {"batch_id": batch_id, "now": now, "senders": json.dumps(addresses)},
-        ).rowcount
-        connection.execute(
-            "update ops.batches set status = 'dispatching' where batch_id = %s", (batch_id,)
-        )
-        already = (int(wanted[0]) if wanted else 0) - queued
-        audit(
-            connection,
-            at=now,
-            actor=batch["approved_by"],
-            action="batch_queued",
-            entity="batch",
-            entity_id=str(batch_id),
-            detail={"queued": queued, "already_queued": already},
-        )
-    return queued, already
 
 
 def _add(
