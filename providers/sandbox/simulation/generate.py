@@ -3,88 +3,97 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 
-import numpy as np
+from leadengine.errors import LeadEngineError
+from providers.sandbox.simulation import chain, dirt, world
+from providers.sandbox.simulation.contacts import dnd_changes, write_contacts
+from providers.sandbox.simulation.conversations import write_conversations
+from providers.sandbox.simulation.deals import (
+    won_after,
+    write_appointments,
+    write_opportunities,
+    write_tasks,
+)
+from providers.sandbox.simulation.emissions import emit
+from providers.sandbox.simulation.log import Log, make_cast
+from providers.sandbox.simulation.model import Brokerage
+from providers.sandbox.simulation.outcomes import read_outcomes
+from providers.sandbox.simulation.people import make_people
+from providers.sandbox.simulation.timeline import DAYS_AHEAD, Calendar, stream
+from providers.sandbox.simulation.truth import HiddenTruth
 
-from providers.sandbox.simulation import world
-from providers.sandbox.simulation.ids import random_ids
-from providers.sandbox.simulation.model import Brokerage, Record
-
-
-class _FlatTruth:
-    def __init__(self, created: dict[str, dt.datetime]) -> None:
-        self._created = created
-
-    def propensities(self, as_of: dt.datetime) -> dict[str, float]:
-        return {key: 0.1 for key, at in self._created.items() if at <= as_of}
-
-    def states(self, as_of: dt.datetime) -> dict[str, str]:
-        return {key: "new" for key, at in self._created.items() if at <= as_of}
-
-    def conversions(self) -> dict[str, dt.datetime]:
-        return {}
-
-
-def _iso(at: dt.datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+MIN_CONTACTS, MAX_CONTACTS = 20, 100_000
 
 
 def generate(seed: int, contacts: int, anchor: dt.date) -> Brokerage:
-    """Generates the brokerage around midnight UTC of ``anchor``."""
-    rng = np.random.default_rng(np.random.SeedSequence([seed, 0]))
-    end = dt.datetime.combine(anchor, dt.time(), tzinfo=dt.UTC)
-    records: list[Record] = []
-    created: dict[str, dt.datetime] = {}
-    ids = random_ids(rng, contacts * 8)
-    for i in range(contacts):
-        o = i % 2
-        office = world.OFFICES[o]
-        agent = [a for a in world.AGENTS if a.office == o][i % 6]
-        at = end - dt.timedelta(minutes=int(rng.integers(1, 540 * 1440)))
-        cid, conv, opp, appt, task, note, m1, m2 = ids[i * 8 : i * 8 + 8]
-        created[cid] = at
-        stamp = _iso(at)
-        phone = f"+1{office.phone[2:5]}5550{100 + i % 100}"
-        records.append(
-            Record(at, "contact", "upsert", office.id, cid, {
-                "id": cid, "locationId": office.id, "firstName": "Alex", "lastName": f"Sample{i}",
-                "name": f"Alex Sample{i}", "email": f"alex.sample{i}@example.com", "phone": phone,
-                "type": "lead", "source": "Website", "country": "US", "state": office.state,
-                "city": office.city, "postalCode": office.postal_code,
-                "timezone": office.timezone, "assignedTo": agent.id, "dateAdded": stamp,
-                "dateUpdated": stamp, "tags": ["simulated"], "dnd": False, "dndSettings": {},
-                "customFields": [
-                    {"id": world.field_id(o, "sms_consent"), "value": "yes"},
-                    {"id": world.field_id(o, "email_consent"), "value": "yes"},
-                    {"id": world.field_id(o, "consent_at"), "value": stamp},
-                ],
-                "additionalEmails": [], "additionalPhones": [], "followers": [],
-            })
-        )  # fmt: skip
-        for n, (mid, direction) in enumerate(((m1, "outbound"), (m2, "inbound"))):
-            then = at + dt.timedelta(minutes=7 * (n + 1))
-            records.append(
-                Record(then, "message", "upsert", office.id, mid, {
-                    "id": mid, "type": 2, "messageType": "TYPE_SMS", "locationId": office.id,
-                    "contactId": cid, "conversationId": conv, "dateAdded": _iso(then),
-                    "dateUpdated": _iso(then), "body": "Hello from the simulation",
-                    "direction": direction, "status": "delivered", "contentType": "text/plain",
-                    "source": "app", "attachments": [],
-                })
-            )  # fmt: skip
-        records.append(
-            Record(at, "opportunity", "upsert", office.id, opp, {
-                "id": opp, "name": f"Alex Sample{i}", "monetaryValue": 9000,
-                "pipelineId": world.pipeline_id(o, 0),
-                "pipelineStageId": world.stage_id(o, 0, 0), "assignedTo": agent.id,
-                "status": "open", "source": "Website", "lastStatusChangeAt": stamp,
-                "lastStageChangeAt": stamp, "createdAt": stamp, "updatedAt": stamp,
-                "contactId": cid, "locationId": office.id,
-            })
-        )  # fmt: skip
-    records.sort(key=lambda record: record.known_at)
+    """Generates a brokerage with 18 months of history before, and 14 days after, the anchor.
+
+    The same arguments give the same bytes, in any process (see :meth:`Brokerage.digest`).
+
+    Args:
+        seed: not negative.
+        contacts: contact records that have come in by midnight UTC of ``anchor``, duplicates
+            and the later deleted included; more come in afterwards, at the same pace.
+        anchor: the day history ends.
+
+    Raises:
+        LeadEngineError: an argument is outside of what can be simulated.
+    """
+    if seed < 0:
+        raise LeadEngineError(
+            f"The simulation's seed is {seed}", remedy="Choose a seed of 0 or more."
+        )
+    if not MIN_CONTACTS <= contacts <= MAX_CONTACTS:
+        raise LeadEngineError(
+            f"A simulated brokerage of {contacts} contacts is not possible",
+            remedy=f"Choose between {MIN_CONTACTS} and {MAX_CONTACTS} contacts.",
+        )
+    calendar = Calendar.around(anchor)
+    duplicates = dirt.duplicate_count(contacts)
+    later = math.ceil(contacts * DAYS_AHEAD / calendar.history_days)
+    people = make_people(seed, calendar, contacts - duplicates + later, later)
+    class_index, score, speed = chain.class_of(people.score, people.speed)
+    classes = chain.build_classes(score, speed)
+    paths = chain.simulate(
+        classes, class_index, people.arrival_day, calendar.days, stream(seed, "chain")
+    )
+    bookings, endings = read_outcomes(seed, calendar, people, paths)
+    events, opt_outs = emit(seed, calendar, people, paths)
+
+    cast = make_cast(seed, calendar, people)
+    log = Log(calendar)
+    won_ms = won_after(cast, endings)
+    changes = dnd_changes(cast, opt_outs, endings, won_ms)
+    dirt.write_duplicates(cast, paths, duplicates, log, changes)
+    write_contacts(cast, log, changes)
+    write_opportunities(cast, paths, bookings, endings, won_ms, log)
+    write_appointments(cast, bookings, log)
+    write_tasks(cast, paths, bookings, endings, log)
+    write_conversations(cast, events, log)
+    dirt.write_deletions(cast, endings, log)
+    broken = dirt.write_broken(cast, log)
+
     return Brokerage(
-        seed, contacts, anchor, world.locations(), world.users(), world.pipelines(),
-        world.calendars(), world.workflows(), world.custom_fields(), records,
-        _FlatTruth(created),
-    )  # fmt: skip
+        seed=seed,
+        contacts=contacts,
+        anchor=anchor,
+        locations=world.locations(),
+        users=world.users(),
+        pipelines=world.pipelines(),
+        calendars=world.calendars(),
+        workflows=world.workflows(),
+        custom_fields=world.custom_fields(),
+        records=log.records(),
+        broken=broken,
+        truth=HiddenTruth(
+            calendar=calendar,
+            contact_ids=cast.contact_ids,
+            people=people,
+            endings=endings,
+            paths=paths,
+            class_index=class_index,
+            daily=chain.daily_conversions(classes),
+            losing=classes.lose,
+        ),
+    )

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
 Payload = dict[str, Any]
-Kind = Literal[
-    "contact", "message", "opportunity", "appointment", "task", "note", "transcription"
-]
+Kind = Literal["contact", "message", "opportunity", "appointment", "task", "note", "transcription"]
 Op = Literal["upsert", "delete"]
 
 
@@ -63,7 +61,8 @@ class Brokerage:
 
     ``records`` are sorted by ``known_at``. The other lists hold the slow-moving parts of the
     account in the shape of HighLevel's API, each entry with its ``locationId`` (a location has
-    only ``id``; a user has ``roles.locationIds``).
+    only ``id``; a user has ``roles.locationIds``). ``broken`` names the records, by kind and id,
+    that were made so that a loader must refuse them.
     """
 
     seed: int
@@ -76,6 +75,7 @@ class Brokerage:
     workflows: list[Payload]
     custom_fields: list[Payload]
     records: list[Record]
+    broken: frozenset[tuple[Kind, str]]
     truth: Truth
 
     def digest(self) -> str:
