@@ -144,13 +144,13 @@ class _Writer:
             lead_id=candidate.lead_id,
             location_id=candidate.location_id,
             contact_id=candidate.contact_id,
-            decision=decision.verdict,
-            reason_code=decision.reason,
+            decision=decision.verdict.value,
+            reason_code=decision.reason.value,
             reason=decision.sentence,
             score=candidate.score,
             tier=candidate.tier,
             rank=candidate.rank,
-            channel=decision.channel,
+            channel=decision.channel.value if decision.channel else None,
             send_at=decision.send_at,
             to_address=decision.address,
         )
@@ -182,15 +182,20 @@ class _Writer:
 def _once_per_address(
     candidate: Candidate, decision: Decision, reached: set[tuple[str, Channel, str]]
 ) -> Decision:
-    """Two leads that share an address are one person to whoever picks up the phone."""
-    if decision.verdict is not Verdict.SEND or not decision.channel or not decision.address:
+    """Two leads that share an address are one person to whoever picks up the phone.
+
+    The better lead stands for both, be it written to or held out: a message to the other would
+    reach the one held out as well.
+    """
+    if decision.verdict is Verdict.SUPPRESS or decision.channel is None:
         return decision
-    key = (candidate.location_id, decision.channel, decision.address)
+    address = candidate.channels[decision.channel].address or ""
+    key = (candidate.location_id, decision.channel, address)
     if key in reached:
         return Decision(
             Verdict.SUPPRESS,
             Reason.DUPLICATE_PERSON,
-            "Another lead of this batch is written to at the same address.",
+            "Another lead of this batch has the same address and stands for both.",
         )
     reached.add(key)
     return decision

@@ -167,6 +167,23 @@ def test_a_new_contact_at_an_address_that_had_the_step_is_passed_over(world: Wor
     assert decisions(plan(world)) == {"again": ("suppress", "already_sent", None)}
 
 
+def test_nobody_is_written_to_at_the_address_of_somebody_held_out(world: World) -> None:
+    loc = world.locations[0]
+    add_leads(
+        world.database,
+        [
+            Lead(f"c{n}", loc, phone=phone(n // 2), score=1 - n / 1000, email=None)
+            for n in range(200)
+        ],
+    )
+    planned = plan(world, holdout_share=0.3)
+    held = {item.lead_id.split(":c")[1] for item in planned.items if item.decision == "holdout"}
+    sent = {item.lead_id.split(":c")[1] for item in planned.items if item.decision == "send"}
+    assert 15 < len(held) < 45
+    assert len(held) + len(sent) == 100
+    assert not {int(n) // 2 for n in held} & {int(n) // 2 for n in sent}
+
+
 def test_an_audience_is_its_filter(world: World) -> None:
     loc = world.locations[0]
     long_ago = NOON_EAST - timedelta(days=60)
