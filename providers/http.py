@@ -282,6 +282,21 @@ def parse_json(provider: Provider, response: httpx.Response) -> Any:
         raise bad_answer(provider, response.status_code) from None
 
 
+def must_advance(provider: Provider, operation: str, before: object, after: object) -> None:
+    """Stops a paging loop that the server would never let end.
+
+    Raises:
+        NotSent: two pages, or the cursors to two pages, that should differ are the same.
+    """
+    if before == after:
+        raise NotSent(
+            f"{provider.title} gave the same page of {operation} twice: the rest cannot be read.",
+            provider=provider.name,
+            operation=operation,
+            reason="paging_stuck",
+        )
+
+
 def _without_credentials(url: str) -> str:
     parsed = httpx.URL(url)
     return str(parsed.copy_with(userinfo=b"", query=None))

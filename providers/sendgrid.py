@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from sendgrid import SendGridAPIClient
 
 from providers.core import ONE_TRY, Bucket, Channel, Kind, RetryPolicy
-from providers.http import JsonObject, Provider, bad_answer, new_client, send
+from providers.http import JsonObject, Provider, bad_answer, must_advance, new_client, send
 from providers.limits import DEFAULT_LIMITS, RateLimit, RateLimiter
 from providers.quiet import silence
 
@@ -212,14 +212,17 @@ class SendGridClient:
             if since.tzinfo is None:
                 raise ValueError("a time without a time zone")
             query["start_time"] = int(since.timestamp())
+        before: list[JsonObject] | None = None
         while True:
             entries = self._call(
                 f"list_{kind}", Kind.READ, partial(_read_objects, endpoint, dict(query))
             )
             if not entries:
                 return
+            must_advance(SENDGRID, f"list_{kind}", before, entries)
             yield entries
             query["offset"] += len(entries)
+            before = entries
 
     def search_activity(self, query: str, limit: int = 1000) -> list[JsonObject]:
         """Emails that match a query of the email activity feed, newest first.

@@ -18,7 +18,7 @@ from twilio.rest import Client
 
 from leadengine.log import get_logger
 from providers.core import ONE_TRY, Bucket, Channel, Kind, RetryPolicy
-from providers.http import JsonObject, Provider, bad_answer, new_client, send
+from providers.http import JsonObject, Provider, bad_answer, must_advance, new_client, send
 from providers.limits import DEFAULT_LIMITS, RateLimit, RateLimiter
 from providers.quiet import silence
 
@@ -187,14 +187,15 @@ class TwilioClient:
         return self._pages("list_recordings", lambda: self._sdk.recordings.page(**filters))
 
     def _pages(self, operation: str, first: Callable[[], Any]) -> Iterator[list[JsonObject]]:
-        read = first
+        read, before = first, None
         while True:
             page, records = self._call(operation, Kind.READ, partial(_with_records, read))
             if records:
                 yield records
             if not page.next_page_url:
                 return
-            read = page.next_page
+            must_advance(TWILIO, operation, before, page.next_page_url)
+            read, before = page.next_page, page.next_page_url
 
     def _call(
         self,

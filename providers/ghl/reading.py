@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from providers.core import Kind
-from providers.errors import NotSent, Rejected
+from providers.errors import Rejected
 from providers.ghl.transport import (
     CALENDARS_VERSION,
     CONVERSATIONS_VERSION,
@@ -22,7 +22,7 @@ from providers.ghl.transport import (
     segment,
     with_list,
 )
-from providers.http import JsonObject, bad_answer
+from providers.http import JsonObject, bad_answer, must_advance
 
 CONTACT_PAGE = 500
 MESSAGE_PAGE = 500
@@ -69,7 +69,7 @@ class GhlReader(GhlTransport):
             after = last.get("searchAfter") if isinstance(last, dict) else None
             if not after:
                 return
-            _must_advance("search_contacts", body.get("searchAfter"), after)
+            must_advance(GHL, "search_contacts", body.get("searchAfter"), after)
             body = {**body, "searchAfter": after}
 
     def iter_opportunities(
@@ -102,7 +102,8 @@ class GhlReader(GhlTransport):
             after = (meta.get("startAfter"), meta.get("startAfterId"))
             if not found or None in after:
                 return
-            _must_advance(
+            must_advance(
+                GHL,
                 "search_opportunities",
                 (params.get("startAfter"), params.get("startAfterId")),
                 after,
@@ -144,7 +145,7 @@ class GhlReader(GhlTransport):
             cursor = answer.get("nextCursor")
             if not answer["messages"] or not cursor:
                 return
-            _must_advance("export_messages", params.get("cursor"), cursor)
+            must_advance(GHL, "export_messages", params.get("cursor"), cursor)
             params = {**params, "cursor": cursor}
 
     def iter_calendar_events(self, start: datetime, end: datetime) -> Iterator[list[JsonObject]]:
@@ -180,7 +181,7 @@ class GhlReader(GhlTransport):
 
     def iter_tasks(self) -> Iterator[list[JsonObject]]:
         """All tasks of the location, done or not."""
-        skip = 0
+        skip, before = 0, None
         while True:
             tasks = self._call(
                 "search_tasks",
@@ -192,8 +193,9 @@ class GhlReader(GhlTransport):
             )
             if not tasks:
                 return
+            must_advance(GHL, "search_tasks", before, tasks)
             yield tasks
-            skip += len(tasks)
+            skip, before = skip + len(tasks), tasks
 
     def list_users(self) -> list[JsonObject]:
         """The location's users."""
@@ -295,14 +297,3 @@ def _changed_since(item: object, since: datetime | None) -> bool:
     if changed.tzinfo is None:
         changed = changed.replace(tzinfo=UTC)
     return changed >= since
-
-
-def _must_advance(operation: str, before: object, after: object) -> None:
-    """Stops a paging loop that the server would never let end."""
-    if before == after:
-        raise NotSent(
-            f"GoHighLevel gave the same page of {operation} twice, so the rest cannot be read.",
-            provider=GHL.name,
-            operation=operation,
-            reason="paging_stuck",
-        )

@@ -53,6 +53,40 @@ def test_a_server_that_repeats_a_page_is_left(server: Server) -> None:
     assert len(server.received) == 2
 
 
+@pytest.mark.parametrize(
+    ("answer", "read"),
+    [
+        ({"tasks": [{"id": "t1"}]}, lambda url: clients.ghl(url).iter_tasks()),
+        (
+            {"messages": [{"id": "m1"}], "nextCursor": "c", "total": 9},
+            lambda url: clients.ghl(url).iter_messages(),
+        ),
+        (
+            {"opportunities": [{}], "meta": {"startAfter": 1, "startAfterId": "o1"}},
+            lambda url: clients.ghl(url).iter_opportunities(),
+        ),
+        (
+            [{"email": "a@example.com"}],
+            lambda url: clients.sendgrid(url).iter_suppressions("blocks"),
+        ),
+        (
+            {
+                "calls": [{"sid": "CA1"}],
+                "next_page_uri": "/2010-04-01/Accounts/A/Calls.json?Page=1",
+            },
+            lambda url: clients.twilio(url).iter_calls(),
+        ),
+    ],
+    ids=["tasks", "messages", "opportunities", "suppressions", "calls"],
+)
+def test_no_server_can_make_us_read_for_ever(server: Server, answer: Any, read: Any) -> None:
+    server.default = Answer(200, answer)
+    with pytest.raises(NotSent) as caught:
+        list(read(server.url))
+    assert caught.value.reason == "paging_stuck"
+    assert len(server.received) == 2
+
+
 def test_opportunities_follow_the_cursor_and_leave_out_what_did_not_change(server: Server) -> None:
     old, new = "2026-01-31T00:00:00.000Z", "2026-02-02T00:00:00.000Z"
     server.script.extend(
