@@ -116,12 +116,14 @@ class Extraction:
 
     def since(self, now: datetime) -> datetime | None:
         """Where reading begins, in UTC; None reads everything."""
-        if self.full or self.state.backfill or self.state.cursor is None:
+        state, every = self.state, self.spec.full_every
+        if self.full or state.backfill or self.spec.cursor is None:
             return None
-        every, last = self.spec.full_every, self.state.last_full
-        if every is not None and (last is None or now - last >= every):
+        if every is not None and (state.last_full is None or now - state.last_full >= every):
             return None
-        return self.state.cursor - self.spec.overlap
+        # A table without rows has no cursor; the last time that everything was read will do.
+        begin = state.cursor or state.last_full
+        return None if begin is None else begin - self.spec.overlap
 
     def rows(
         self, lookup: Lookup, clock: Clock, load_id: str, progress: Progress | None

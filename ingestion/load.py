@@ -176,6 +176,9 @@ class _Load:
 
     def run(self) -> list[LoadResult]:
         self._loader.begin()
+        if self._source == "apollo":
+            # Whom to ask follows from whom was asked before, so the table has to be there.
+            self._extract([])
         self._extract(self._extractions())
         if self._source == "ghl":
             self._follow_up()

@@ -15,7 +15,7 @@ from leadengine.clock import Clock
 from providers.ghl import GhlClient
 
 APPOINTMENTS_BACK = timedelta(days=3 * 365)
-APPOINTMENTS_AHEAD = timedelta(days=365)
+APPOINTMENTS_AHEAD = timedelta(days=180)
 APPOINTMENTS_BACK_RECENT = timedelta(days=60)
 """How far back an hourly load looks for late outcomes; the daily one looks at everything."""
 
