@@ -9,7 +9,6 @@ import numpy as np
 
 from providers.sandbox.simulation import world
 from providers.sandbox.simulation.chain import Ints
-from providers.sandbox.simulation.emissions import OptOuts
 from providers.sandbox.simulation.log import SOURCE_NAMES, Cast, Log
 from providers.sandbox.simulation.model import Payload
 from providers.sandbox.simulation.outcomes import Endings
@@ -23,6 +22,7 @@ from providers.sandbox.simulation.people import (
     People,
 )
 from providers.sandbox.simulation.places import PLACES, STREETS, display_phone
+from providers.sandbox.simulation.signals import OptOuts
 from providers.sandbox.simulation.timeline import DAY, HOUR, MINUTE, iso, iso_many, stream
 
 Change = Callable[[Payload], None]

@@ -6,12 +6,12 @@ from typing import Final
 
 import numpy as np
 
-from providers.sandbox.simulation import emissions as e
+from providers.sandbox.simulation import signals as e
 from providers.sandbox.simulation import text
-from providers.sandbox.simulation.emissions import Events
 from providers.sandbox.simulation.ids import random_ids
 from providers.sandbox.simulation.log import Cast, Log
 from providers.sandbox.simulation.model import Payload
+from providers.sandbox.simulation.signals import Events
 from providers.sandbox.simulation.timeline import DAY, HOUR, MINUTE, iso, iso_many, stream
 from providers.sandbox.simulation.transcripts import dialogue, transcription
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from providers.sandbox.simulation import chain, world
-from providers.sandbox.simulation import emissions as e
+from providers.sandbox.simulation import signals as e
 from providers.sandbox.simulation.chain import Ints
 from providers.sandbox.simulation.contacts import Change, Changes, custom_values, first_versions
 from providers.sandbox.simulation.conversations import message

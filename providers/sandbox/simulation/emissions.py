@@ -8,115 +8,55 @@ delay that is theirs, so that the state can be told well, though never perfectly
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
 from providers.sandbox.simulation import chain, world
 from providers.sandbox.simulation.chain import Floats, Ints
 from providers.sandbox.simulation.people import CLOSE_MINUTE, OPEN_MINUTE, People
+from providers.sandbox.simulation.signals import (
+    ALERT,
+    ANSWER,
+    ANSWERED,
+    ANSWERS,
+    CALL,
+    CHASE,
+    CHAT,
+    CLICKED,
+    CLICKS,
+    CLIENT,
+    DELIVERED,
+    DRIP,
+    EMAIL,
+    ENTRY,
+    ENTRY_SAID,
+    FAILED,
+    FIRST_TOUCH,
+    HABIT_WINDOWS,
+    INBOUND,
+    INQUIRY,
+    OPENED,
+    OPENS,
+    OUTBOUND,
+    PUSH_RATES,
+    PUSHES,
+    REFUSED,
+    RHYTHM,
+    SIGNAL_MIX,
+    SIGNALS,
+    SMS,
+    STOP,
+    STOPS,
+    TALK,
+    TALK_SECONDS,
+    THANKS,
+    UNSAID_GAP,
+    UNSUBSCRIBES,
+    VOICEMAIL,
+    Events,
+    OptOuts,
+)
 from providers.sandbox.simulation.timeline import DAY, HOUR, MINUTE, Bools, Calendar, stream
-
-SMS, CALL, EMAIL = range(3)
-INBOUND, OUTBOUND = range(2)
-# What an event is about; chooses its words.
-CHAT, FIRST_TOUCH, DRIP, CHASE, ENTRY, TALK, ALERT, ANSWER, INQUIRY, STOP, THANKS = range(11)
-DELIVERED, OPENED, CLICKED, FAILED, REFUSED = range(5)
-NO_ANSWER, VOICEMAIL, BUSY, ANSWERED = range(4)
-
-GROUP_NAMES: Final = ("new", "active", "hot", "cooling", "dormant", "booked", "client")
-CLIENT: Final = 6
-
-# What an engaged contact does, and how often each, by group.
-_SIGNALS: Final = (
-    (SMS, INBOUND, CHAT),
-    (CALL, INBOUND, CHAT),
-    (EMAIL, INBOUND, CHAT),
-    (CALL, OUTBOUND, TALK),  # picks up when called
-    (EMAIL, OUTBOUND, ALERT),  # clicks on a listing
-)
-_SIGNAL_MIX: Final = np.array(
-    [
-        [0.55, 0.10, 0.30, 0.05, 0.00],  # new
-        [0.78, 0.00, 0.21, 0.00, 0.01],  # active
-        [0.14, 0.27, 0.04, 0.27, 0.28],  # hot
-        [0.65, 0.05, 0.30, 0.00, 0.00],  # cooling
-        [0.65, 0.05, 0.30, 0.00, 0.00],  # dormant
-        [0.65, 0.15, 0.10, 0.10, 0.00],  # booked
-    ]
-)
-# Probability of such a signal by days since the last (the row's end goes on): engaged people
-# keep up a rhythm, so silence tells soon.
-_RHYTHM: Final = np.array(
-    [
-        [0.020] * 10,  # new
-        [0.00, 0.00, 0.03, 0.06, 0.12, 0.25, 0.45, 0.70, 0.90, 0.95],  # active
-        [0.00, 0.05, 0.22, 0.50, 0.75, 0.90, 0.95, 0.97, 0.97, 0.97],  # hot
-        [0.003] * 10,  # cooling
-        [0.0004] * 10,  # dormant
-        [0.160] * 10,  # booked
-    ]
-)
-_UNSAID_GAP: Final = 5
-# What agents and workflows do of their own accord.
-_PUSHES: Final = (
-    (SMS, OUTBOUND, CHASE),
-    (CALL, OUTBOUND, CHASE),
-    (EMAIL, OUTBOUND, CHASE),
-    (EMAIL, OUTBOUND, DRIP),
-    (SMS, OUTBOUND, DRIP),
-)
-_PUSH_RATES: Final = np.array(
-    [
-        [0.060, 0.060, 0.020, 0.050, 0.010],  # new
-        [0.004, 0.005, 0.002, 0.025, 0.002],  # active
-        [0.004, 0.010, 0.002, 0.030, 0.002],  # hot
-        [0.250, 0.380, 0.030, 0.030, 0.005],  # cooling
-        [0.0015, 0.001, 0.001, 0.011, 0.002],  # dormant
-        [0.100, 0.040, 0.020, 0.020, 0.005],  # booked
-    ]
-)
-_ENTRY_SAID: Final = 0.98
-_OPENS: Final = np.array([0.40, 0.70, 0.90, 0.12, 0.05, 0.80, 0.5])
-_CLICKS: Final = np.array([0.12, 0.06, 0.80, 0.04, 0.03, 0.30, 0.1])  # of the opened
-_ANSWERS: Final = np.array([0.22, 0.20, 0.60, 0.06, 0.03, 0.80, 0.8])
-_TALK_SECONDS: Final = np.array([60.0, 110.0, 260.0, 45.0, 40.0, 120.0, 120.0])
-_STOPS: Final = np.array([0.010, 0.0005, 0.0, 0.020, 0.06, 0.0, 0.0])
-_UNSUBSCRIBES: Final = np.array([0.003, 0.0, 0.0, 0.006, 0.008, 0.0, 0.0])
-_ANSWERED_SHARE: Final = 0.34
-_HABIT_WINDOWS: Final = ((8 * 60, 11 * 60), (11 * 60 + 30, 14 * 60), (17 * 60, 21 * 60))
-
-
-@dataclass(frozen=True)
-class Events:
-    """Columns of messages and calls, in no order.
-
-    ``person`` indexes :class:`People`; ``at_ms`` is UTC; ``group`` is the state's group when it
-    happened; ``status`` is for SMS and email, ``call`` for calls; ``status_ms`` says when an email
-    was last opened or clicked; ``seconds`` is a call's talking (or voicemail) time.
-    """
-
-    person: Ints
-    at_ms: Ints
-    channel: Ints
-    direction: Ints
-    topic: Ints
-    group: Ints
-    status: Ints
-    status_ms: Ints
-    call: Ints
-    seconds: Ints
-
-    def __len__(self) -> int:
-        return len(self.person)
-
-
-@dataclass(frozen=True)
-class OptOuts:
-    """When a person opted out of SMS by replying, and of email; -1 for never."""
-
-    sms_ms: Ints
-    email_ms: Ints
 
 
 @dataclass
@@ -189,14 +129,14 @@ def _daily(
         gap[here] += 1
 
         entering = _entering(state[here], before[here])
-        says = entering & (rng.random(len(here)) < _ENTRY_SAID)
-        gap[here[entering & ~says]] = _UNSAID_GAP
-        chance = _RHYTHM[group, np.minimum(gap[here], _RHYTHM.shape[1]) - 1]
+        says = entering & (rng.random(len(here)) < ENTRY_SAID)
+        gap[here[entering & ~says]] = UNSAID_GAP
+        chance = RHYTHM[group, np.minimum(gap[here], RHYTHM.shape[1]) - 1]
         signals = ~entering & (rng.random(len(here)) < chance)
         gap[here[says | signals]] = 0
 
-        which = _pick(rng, _SIGNAL_MIX[group[signals]])
-        row, push = np.nonzero(rng.random((len(here), len(_PUSHES))) < _PUSH_RATES[group])
+        which = _pick(rng, SIGNAL_MIX[group[signals]])
+        row, push = np.nonzero(rng.random((len(here), len(PUSHES))) < PUSH_RATES[group])
         for name, index, kind in (
             ("signal", np.flatnonzero(signals), which),
             ("push", row, push),
@@ -204,7 +144,7 @@ def _daily(
         ):
             found[name].append((here[index], np.full(len(index), day), kind, group[index]))
 
-    for name, kinds in (("signal", _SIGNALS), ("push", _PUSHES), ("entry", None)):
+    for name, kinds in (("signal", SIGNALS), ("push", PUSHES), ("entry", None)):
         person, day_, kind, group = (np.concatenate(x) for x in zip(*found[name], strict=True))
         if kinds is None:
             channel = np.where(rng.random(len(person)) < 0.75, SMS, EMAIL)
@@ -231,7 +171,9 @@ def _entering(state: Ints, before: Ints) -> Bools:
 def _pick(rng: np.random.Generator, shares: Floats) -> Ints:
     """A column of each row, drawn with the row's shares."""
     draw = rng.random(len(shares))[:, None]
-    return np.minimum((draw >= np.cumsum(shares, axis=1)).sum(axis=1), shares.shape[1] - 1)
+    picked: Ints = (draw >= np.cumsum(shares, axis=1)).sum(axis=1)
+    capped: Ints = np.minimum(picked, shares.shape[1] - 1)
+    return capped
 
 
 def _times(
@@ -246,7 +188,7 @@ def _times(
     """An instant on each person's local day, by their habit or by that of who writes."""
     count = len(person)
     if direction == INBOUND or topic == TALK:
-        window = np.array(_HABIT_WINDOWS)[people.habit[person]]
+        window = np.array(HABIT_WINDOWS)[people.habit[person]]
         habitual = window[:, 0] + rng.random(count) * (window[:, 1] - window[:, 0])
         anyhow = 8 * 60 + rng.random(count) * 13 * 60
         minute = np.where(rng.random(count) < 0.75, habitual, anyhow)
@@ -273,16 +215,17 @@ def _after_conversion(
 
 
 def _answers(rng: np.random.Generator, calendar: Calendar, people: People, draft: _Draft) -> None:
-    """Agents answer most of what comes in, each with their own delay, in office hours."""
+    """Agents answer some of what comes in, each with their own delay, in office hours."""
     inbound = [i for i, way in enumerate(draft.direction) if len(way) and way[0] == INBOUND]
     person, at, channel, topic, group = (
         np.concatenate([column[i] for i in inbound])
         for column in (draft.person, draft.at_ms, draft.channel, draft.topic, draft.group)
     )
-    answered = (rng.random(len(person)) < _ANSWERED_SHARE) & (channel != CALL)
-    answered &= (topic != INQUIRY) & (topic != THANKS)
-    person, at, channel, group = (x[answered] for x in (person, at, channel, group))
     median = np.array([a.reply_minutes for a in world.AGENTS])[people.agent[person]]
+    share = 0.52 - 0.1 * np.log10(median)  # the slow forget more, too
+    answered = (rng.random(len(person)) < share) & (channel != CALL)
+    answered &= (topic != INQUIRY) & (topic != THANKS)
+    person, at, channel, group, median = (x[answered] for x in (person, at, channel, group, median))
     delay = np.exp(np.log(median + 2.0) + 0.9 * rng.standard_normal(len(person)))
     reply = at + (np.minimum(delay, 2 * 1440) * MINUTE).astype(np.int64)
     minute = calendar.local_minute(people.zone[person], reply)
@@ -310,9 +253,9 @@ def _settle(
     text = text | ((direction == INBOUND) & call)  # who refused marketing may still write
     mail = mail | ((direction == INBOUND) & (people.email_kind[person] == 1))
 
-    sms_stop = _first_opt_out(rng, people, person, at, group, direction, channel == SMS, _STOPS)
+    sms_stop = _first_opt_out(rng, people, person, at, group, direction, channel == SMS, STOPS)
     email_stop = _first_opt_out(
-        rng, people, person, at, group, direction, channel == EMAIL, _UNSUBSCRIBES
+        rng, people, person, at, group, direction, channel == EMAIL, UNSUBSCRIBES
     )
     sms_stop[~people.can_text] = -1
     email_stop[~people.can_mail] = -1
@@ -385,8 +328,8 @@ def _statuses(
     status = np.full(count, DELIVERED)
     mail = outbound & (channel == EMAIL)
     alert = mail & (topic == ALERT)
-    opened = alert | (mail & (rng.random(count) < _OPENS[group]))
-    clicked = alert | (opened & (rng.random(count) < _CLICKS[group]))
+    opened = alert | (mail & (rng.random(count) < OPENS[group]))
+    clicked = alert | (opened & (rng.random(count) < CLICKS[group]))
     delay = np.exp(np.log(70.0) + 1.1 * rng.standard_normal(count))
     opened_ms = at + (np.clip(delay, 0.5, 20 * 60) * MINUTE).astype(np.int64)
     status = np.where(opened, OPENED, status)
@@ -410,14 +353,14 @@ def _calls(
 ) -> tuple[Ints, Ints]:
     count = len(person)
     minute = calendar.local_minute(people.zone[person], at)
-    window = np.array(_HABIT_WINDOWS)[people.habit[person]]
+    window = np.array(HABIT_WINDOWS)[people.habit[person]]
     habitual = (minute >= window[:, 0]) & (minute < window[:, 1])
-    chance = np.minimum(_ANSWERS[group] * np.where(habitual, 1.25, 0.92), 0.97)
+    chance = np.minimum(ANSWERS[group] * np.where(habitual, 1.25, 0.92), 0.97)
     chance = np.where(direction == INBOUND, 0.86, chance)  # how often the office picks up
     chance = np.where(topic == TALK, 1.0, chance)
     missed = rng.choice(3, size=count, p=[0.45, 0.47, 0.08])
     result = np.where(rng.random(count) < chance, ANSWERED, missed)
-    talk = np.exp(np.log(_TALK_SECONDS[group]) + 0.5 * rng.standard_normal(count))
+    talk = np.exp(np.log(TALK_SECONDS[group]) + 0.5 * rng.standard_normal(count))
     seconds = np.where(result == ANSWERED, np.clip(talk, 15, 1800), 0)
     seconds = np.where(result == VOICEMAIL, 12 + 25 * rng.random(count), seconds)
     seconds = np.where(channel == CALL, seconds, 0).astype(np.int64)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from leadengine.errors import LeadEngineError
 from providers.sandbox.simulation import chain, dirt, world
@@ -49,6 +52,23 @@ def generate(seed: int, contacts: int, anchor: dt.date) -> Brokerage:
             f"A simulated brokerage of {contacts} contacts is not possible",
             remedy=f"Choose between {MIN_CONTACTS} and {MAX_CONTACTS} contacts.",
         )
+    with _no_garbage_collection():
+        return _generate(seed, contacts, anchor)
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """A million new dictionaries and not one cycle: searching them for some costs half the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _generate(seed: int, contacts: int, anchor: dt.date) -> Brokerage:
     calendar = Calendar.around(anchor)
     duplicates = dirt.duplicate_count(contacts)
     later = math.ceil(contacts * DAYS_AHEAD / calendar.history_days)

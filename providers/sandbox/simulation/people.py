@@ -111,8 +111,10 @@ class People:
 
 def _draw(rng: np.random.Generator, shares: tuple[float, ...], count: int) -> Ints:
     edges = np.cumsum(shares) / sum(shares)
-    index = np.searchsorted(edges, rng.random(count), side="right")
-    return np.minimum(index, len(shares) - 1).astype(np.int64)
+    index: Ints = np.searchsorted(edges, rng.random(count), side="right").astype(np.int64)
+    last = len(shares) - 1
+    capped: Ints = np.where(index > last, last, index)
+    return capped
 
 
 def _arrivals(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from providers.sandbox.simulation import emissions as e
+from providers.sandbox.simulation import signals as e
 
 Lines = tuple[str, ...]
 

@@ -7,6 +7,7 @@ from typing import Final
 from providers.sandbox.simulation.model import Payload
 
 AGENT_CHANNEL, CONTACT_CHANNEL = 1, 2
+_CONFIDENCES: Final = tuple(round(0.82 + step / 100, 2) for step in range(17))
 Dialogue = tuple[tuple[str, ...], ...]
 """Lines in turn, the agent first; each a choice of wordings."""
 
@@ -97,7 +98,7 @@ _CLIENT: Final[Dialogue] = (
 
 
 def dialogue(group: int, sells: bool) -> Dialogue:
-    """The conversation that fits a state's group (:data:`.emissions.GROUP_NAMES`)."""
+    """The conversation that fits a state's group (:data:`.signals.GROUP_NAMES`)."""
     if group == 2:
         return _READY_SELL if sells else _READY_BUY
     return (_NEW_BUY, _TALKING, _READY_BUY, _FADING, _FADING, _BOOKED, _CLIENT)[group]
@@ -121,7 +122,7 @@ def transcription(lines: Dialogue, pick: int, seconds: int, slots: dict[str, str
                 "startTime": start,
                 "endTime": end,
                 "transcript": text,
-                "confidence": round(0.82 + ((pick >> (i + 3)) % 17) / 100, 2),
+                "confidence": _CONFIDENCES[(pick >> (i + 3)) % len(_CONFIDENCES)],
             }
         )
         start = end
