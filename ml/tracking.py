@@ -77,8 +77,9 @@ def configure(settings: Settings, database: Database | None = None) -> "MlflowCl
 
     for logger in ("mlflow", "alembic"):
         logging.getLogger(logger).setLevel(logging.ERROR)
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
+    with _environment_kept("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
     ours = None if settings.mlflow_tracking_uri else database
     try:
         # Making the client makes the tables where they are not there yet.
@@ -116,6 +117,24 @@ def experiment_id(client: "MlflowClient", settings: Settings, name: str) -> str:
             remedy="Restore it in MLflow, or purge it with `mlflow gc`.",
         )
     return str(found.experiment_id)
+
+
+@contextmanager
+def _environment_kept(*names: str) -> Iterator[None]:
+    """Undoes what MLflow writes into the environment.
+
+    It puts the address there, password and all, where every child process would inherit it and
+    our own settings would take it for the user's choice.
+    """
+    before = {name: os.environ.get(name) for name in names}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 @contextmanager

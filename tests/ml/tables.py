@@ -31,7 +31,9 @@ def lead_rows(count: int = 400, seed: int = 3) -> list[list[str]]:
         source = str(random.choice(["Google", "Referral", "Facebook", "Select", ""]))
         visits = int(random.poisson(3))
         approved = bool(random.random() < 0.3)
-        log_odds = -1.8 + 0.3 * visits + 1.2 * approved + 1.0 * (source == "Referral")
+        # Either alone helps, both together do not: trees see that and a linear model cannot.
+        either = (visits > 3) != approved
+        log_odds = -2.0 + 0.3 * visits + 1.1 * either + 1.0 * (source == "Referral")
         won = random.random() < 1 / (1 + np.exp(-log_odds))
         rows.append(
             [

@@ -1,0 +1,152 @@
+"""Why a score is what it is, in words that a broker understands."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from ml.model import LeadModel
+from ml.schema import Matrix, is_empty, normalise, parse_number
+
+TOP = 3
+# Contributions smaller than this (in log-odds) move a score by less than half a percent point.
+_LEAST = 0.02
+
+
+@dataclass(frozen=True)
+class _Rule:
+    text: str
+    missing: bool = False
+    upto: float | None = None
+    value: str | None = None
+
+    def fits(self, value: Any) -> bool:
+        if self.missing or is_empty(value):
+            return self.missing and is_empty(value)
+        if self.value is not None:
+            return normalise(value) == self.value
+        if self.upto is None:
+            return True
+        number = parse_number(value)
+        # Days and hours are compared as they are shown: rounded.
+        return (round(number) if number >= 1 else number) <= self.upto
+
+
+@dataclass(frozen=True)
+class _Entry:
+    label: str
+    theme: str
+    rules: tuple[_Rule, ...]
+
+
+def reasons(
+    model: LeadModel, matrix: Matrix, values: "list[Mapping[str, Any]]"
+) -> list[list[dict[str, Any]]]:
+    """The strongest reasons per row, at most one of each theme.
+
+    Args:
+        model: the model that scores.
+        matrix: rows of :meth:`ml.schema.Schema.encode`.
+        values: the same rows' feature values as the warehouse has them.
+
+    Returns:
+        Per row up to ``TOP`` of ``{feature, value, contribution, sentence}``, strongest first.
+        ``contribution`` is in log-odds of the calibrated score: over all features, and with the
+        model's base, contributions sum to exactly that.
+    """
+    contributions = model.contributions(matrix)[:, :-1]
+    order = np.argsort(-np.abs(contributions), axis=1, kind="stable")
+    names = model.schema.names
+    result = []
+    for row, ranked, shares in zip(values, order, contributions, strict=True):
+        found: list[dict[str, Any]] = []
+        themes: set[str] = set()
+        for i in ranked:
+            name, share = names[i], float(shares[i])
+            theme = _catalogue()[name].theme if name in _catalogue() else name
+            if len(found) == TOP or abs(share) < _LEAST:
+                break
+            if theme in themes:
+                continue
+            themes.add(theme)
+            value = row[name]
+            found.append(
+                {
+                    "feature": name,
+                    "value": _plain(value),
+                    "contribution": round(share, 6),
+                    "sentence": sentence(name, value, share),
+                }
+            )
+        result.append(found)
+    return result
+
+
+def sentence(feature: str, value: Any, contribution: float) -> str:
+    """One reason as a broker reads it, with the way it moves the score."""
+    way = "raises the score" if contribution > 0 else "lowers the score"
+    return f"{describe(feature, value)} ({way})"
+
+
+def describe(feature: str, value: Any) -> str:
+    """A feature's value in words, without a full stop."""
+    entry = _catalogue().get(feature)
+    rule = next((r for r in entry.rules if r.fits(value)), None) if entry else None
+    if rule is not None:
+        text = rule.text.format_map(_forms(value))
+    else:
+        label = entry.label if entry else feature.replace("_", " ")
+        text = f"{label}: {'not known' if is_empty(value) else value}"
+    return text[0].upper() + text[1:]
+
+
+def _forms(value: Any) -> dict[str, str]:
+    number = parse_number(value)
+    forms = {"text": "" if is_empty(value) else str(value).strip()}
+    if not np.isnan(number):
+        minutes = max(1, round(number / 60))
+        forms |= {
+            "n": f"{round(number):,}",
+            "x": f"{number:,.1f}",
+            "dollars": f"${round(number / 100):,}",
+            "minutes": f"{minutes:,} minute{'' if minutes == 1 else 's'}",
+            "percent": f"{number:.0%}",
+        }
+    return forms
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON holds it."""
+    if is_empty(value):
+        return None
+    if isinstance(value, (np.number, np.bool_)):
+        value = value.item()
+    if isinstance(value, (bool, str)):
+        return value
+    number = parse_number(value)
+    return int(number) if number.is_integer() else number
+
+
+@cache
+def _catalogue() -> dict[str, _Entry]:
+    text = Path(__file__).with_name("sentences.yaml").read_text("utf-8")
+    return {
+        name: _Entry(
+            label=entry["label"],
+            theme=entry["theme"],
+            rules=tuple(
+                _Rule(
+                    text=rule["text"],
+                    missing=rule.get("missing", False),
+                    upto=rule.get("upto"),
+                    value=rule.get("is"),
+                )
+                for rule in entry["rules"]
+            ),
+        )
+        for name, entry in yaml.safe_load(text).items()
+    }
