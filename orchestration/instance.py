@@ -39,7 +39,7 @@ def prepare_dagster_home(settings: Settings, database: Database) -> dict[str, st
         path.write_text(text, "utf-8")
     return {
         "DAGSTER_HOME": str(home),
-        _URL_VARIABLE: database.sqlalchemy_url(driver=None, schema="dagster"),
+        _URL_VARIABLE: database.sqlalchemy_url(driver="psycopg2", schema="dagster"),
     }
 
 

@@ -36,6 +36,11 @@ def raw_expectations(
             severity=dg.AssetCheckSeverity.ERROR,
             metadata={
                 "expectations_evaluated": result.evaluated,
-                "failures": dg.MetadataValue.md("\n".join(f"- {f}" for f in result.failures)),
+                "failures": _bullets(result.failures),
+                "warnings": _bullets(result.warnings),
             },
         )
+
+
+def _bullets(sentences: list[str]) -> dg.MarkdownMetadataValue:
+    return dg.MetadataValue.md("\n".join(f"- {sentence}" for sentence in sentences) or "none")
