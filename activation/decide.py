@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence as Ordered
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
 from activation.hours import next_allowed, recipient_zones
-from activation.rulebook import RuleBook
+from activation.rulebook import FrequencyCap, RuleBook
 from activation.types import Candidate, Channel, ChannelState, Decision, Reason, Verdict
 
 _SENTENCES: dict[Reason, str] = {
@@ -31,7 +31,7 @@ _CHANNEL_SENTENCES: dict[Reason, str] = {
 _WEIGHT = list(Reason)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DecisionContext:
     """What is the same for all candidates of a plan.
 
@@ -50,6 +50,17 @@ class DecisionContext:
     sequence: str
     holdout_share: float
     senders: frozenset[tuple[str, Channel]] | None = None
+    hours: dict[Channel, tuple[time, time] | None] = field(init=False)
+    caps: dict[Channel, list[FrequencyCap]] = field(init=False)
+    needs_consent: dict[Channel, bool] = field(init=False)
+
+    def __post_init__(self) -> None:
+        at = self.as_of
+        self.hours = {channel: self.rules.hours(channel, at) for channel in self.channels}
+        self.caps = {channel: self.rules.caps(channel, at) for channel in self.channels}
+        self.needs_consent = {
+            channel: self.rules.needs_consent(channel, at) for channel in self.channels
+        }
 
 
 def is_held_out(lead_id: str, campaign: str, share: float) -> bool:
@@ -100,7 +111,7 @@ def channel_block(
         return Reason.OPTED_OUT
     if state.is_suppressed:
         return Reason.SUPPRESSED_ADDRESS
-    if context.rules.needs_consent(channel, context.as_of) and (
+    if context.needs_consent[channel] and (
         state.consent is None or state.consent.action != "granted"
     ):
         return Reason.NO_CONSENT
@@ -112,7 +123,7 @@ def channel_block(
 
 
 def _capped(candidate: Candidate, channel: Channel, context: DecisionContext) -> str | None:
-    for cap in context.rules.caps(channel, context.as_of):
+    for cap in context.caps[channel]:
         since = context.as_of - cap.within
         count = sum(1 for at in candidate.recent_sends if at > since)
         if count >= cap.messages:
@@ -126,7 +137,7 @@ def _capped(candidate: Candidate, channel: Channel, context: DecisionContext) ->
 
 def _send(candidate: Candidate, channel: Channel, context: DecisionContext) -> Decision:
     state = candidate.channels[channel]
-    hours = context.rules.hours(channel, context.as_of)
+    hours = context.hours[channel]
     now = Decision(
         Verdict.SEND,
         Reason.SEND_NOW,

@@ -34,9 +34,15 @@ def _zone(name: str) -> ZoneInfo | None:
         return None
 
 
-@lru_cache(maxsize=65_536)
 def _area_zones(phone: str) -> tuple[str, ...]:
     """The zones of a number's area; empty where the number says nothing about the place."""
+    # In North America the area and the exchange tell it all; parsing costs 0.2 ms a number.
+    is_american = phone.startswith("+1") and len(phone) == 12 and phone[1:].isdigit()
+    return _parsed_zones(f"{phone[:8]}0100" if is_american else phone)
+
+
+@lru_cache(maxsize=65_536)
+def _parsed_zones(phone: str) -> tuple[str, ...]:
     try:
         parsed = phonenumbers.parse(phone)
     except phonenumbers.NumberParseException:

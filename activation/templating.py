@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta, select_autoescape
+from jinja2 import Template as CompiledTemplate
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
@@ -83,6 +84,8 @@ class TemplateLibrary:
         self._folder = folder
         self._environment = _environment()
         self._loaded: dict[str, Template] = {}
+        self._compiled: dict[str, CompiledTemplate] = {}
+        self._parts: dict[str, str] = {}
 
     def names(self) -> list[str]:
         """The ids of all templates."""
@@ -117,7 +120,7 @@ class TemplateLibrary:
         subject = None
         if template.channel is Channel.EMAIL:
             subject = self._fill(template_id, template.subject or "", values)
-            footer = self._fill("_email_footer", self._read("_email_footer.j2"), values)
+            footer = self._fill("_email_footer", self._footer(), values)
             body = f"{body.strip()}\n\n{footer.strip()}\n"
         return Message(template_id, template.version, subject, body.strip())
 
@@ -126,9 +129,11 @@ class TemplateLibrary:
         content, _, footer = body.rpartition("\n--\n")
         blocks = [_block(part) for part in re.split(r"\n\s*\n", content.strip()) if part.strip()]
         first = next((part for part in content.strip().split("\n\n")[1:]), "")
-        template = self._environment.from_string(self._read("_email_layout.html.j2"))
+        if "layout" not in self._compiled:
+            layout = self._environment.from_string(self._read("_email_layout.html.j2"))
+            self._compiled["layout"] = layout
         # Autoescape goes by file name, which a string has not; everything is escaped here.
-        return template.render(
+        return self._compiled["layout"].render(
             subject=escape(subject),
             preheader=escape(" ".join(first.split())[:120]),
             blocks=blocks,
@@ -137,12 +142,19 @@ class TemplateLibrary:
 
     def _fill(self, name: str, source: str, values: dict[str, str]) -> str:
         try:
-            return self._environment.from_string(source).render(values).strip("\n")
+            if source not in self._compiled:
+                self._compiled[source] = self._environment.from_string(source)
+            return self._compiled[source].render(values).strip("\n")
         except TemplateError as error:
             raise TemplateProblem(
                 f"Template {name}.j2 cannot be filled in: {error.message}.",
                 remedy=f"Use only these variables: {_known(self._channel(name))}.",
             ) from error
+
+    def _footer(self) -> str:
+        if "_email_footer" not in self._parts:
+            self._parts["_email_footer"] = self._read("_email_footer.j2")
+        return self._parts["_email_footer"]
 
     def _read(self, file_name: str) -> str:
         return (self._folder / file_name).read_text("utf-8")
