@@ -28,7 +28,8 @@ class Account:
         authenticate: checks credentials (and versions); raises Refusal as the provider words it.
         count: books a request at the rate limits: whether it may pass, and the headers about it.
         too_many: the body of a 429.
-        broken: an answer with any other failing status.
+        broken: an answer with any other failing status; where the work was done, it is told what
+            would have been answered.
         unknown: the answer to a path (404) or method (405) that does not exist.
     """
 
@@ -36,7 +37,7 @@ class Account:
     authenticate: Callable[[Request, Route], None]
     count: Callable[[Request, Route], tuple[bool, Headers]]
     too_many: Callable[[], Reply]
-    broken: Callable[[int], Reply]
+    broken: Callable[[int, Reply | None], Reply]
     unknown: Callable[[Request, int], Reply]
 
     def admit(self, request: Request, route: Route, *, unlimited: bool) -> Headers:
@@ -157,7 +158,7 @@ def _apollo(sandbox: Sandbox, windows: Windows) -> Account:
         api.authenticate,
         count,
         apollo.too_many,
-        lambda status: apollo.refuse(status, "An unexpected error occurred").answer,
+        lambda status, _done: apollo.refuse(status, "An unexpected error occurred").answer,
         lambda _request, status: apollo.refuse(status, "Not found").answer,
     )
 
@@ -184,7 +185,7 @@ def _anthropic(sandbox: Sandbox, windows: Windows) -> Account:
         api.authenticate,
         count,
         lambda: anthropic.refuse(429, "This request would exceed the rate limit.").answer,
-        lambda status: anthropic.refuse(status, "Internal server error").answer,
+        lambda status, _done: anthropic.refuse(status, "Internal server error").answer,
         lambda _request, status: anthropic.refuse(status, "Not found").answer,
     )
 

@@ -6,7 +6,7 @@ import hashlib
 import math
 import uuid
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -68,7 +68,7 @@ def parse_time(text: str) -> datetime:
     Raises:
         ValueError: it is not one.
     """
-    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -80,3 +80,18 @@ def millis(moment: datetime) -> int:
 def time_millis(text: str) -> int:
     """Milliseconds since 1970 of an ISO time."""
     return millis(parse_time(text))
+
+
+def place_in_time(document: dict[str, Any], *names: str) -> int:
+    """Milliseconds of the first of these fields that holds a time, 0 if none does.
+
+    CRMs hold broken rows as well, and give them away like the others.
+    """
+    for name in names:
+        value = document.get(name)
+        if isinstance(value, str):
+            try:
+                return time_millis(value)
+            except (ValueError, OverflowError):
+                continue
+    return 0

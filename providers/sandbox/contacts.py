@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from providers.sandbox.chance import iso, time_millis
+from providers.sandbox.chance import iso, place_in_time
 from providers.sandbox.index import Key, KeyIndex
 from providers.sandbox.wire import Json
 
+_NOT_DIGITS = re.compile(r"\D")
 DND_CHANNELS = ("Call", "Email", "SMS", "WhatsApp", "GMB", "FB")
 
 
@@ -56,13 +58,25 @@ class Contact:
                 {"id": k, "value": v} for k, v in values.items() if v not in (None, "")
             ]
         if self.tags_added or self.tags_removed:
-            tags = dict.fromkeys([*self.base.get("tags", ()), *self.tags_added])
+            tags = dict.fromkeys([*_tags(self.base), *self.tags_added])
             doc["tags"] = [tag for tag in tags if tag not in self.tags_removed]
         self.doc = doc
 
 
 def _custom(doc: Json) -> dict[str, Any]:
-    return {entry["id"]: entry.get("value") for entry in doc.get("customFields") or ()}
+    entries = doc.get("customFields")
+    return {e["id"]: e.get("value") for e in entries} if isinstance(entries, list) else {}
+
+
+def _tags(doc: Json) -> list[str]:
+    tags = doc.get("tags")
+    return tags if isinstance(tags, list) else []
+
+
+def phone_key(text: str) -> str:
+    """The digits of a number, with the country's 1 where ten digits lack it."""
+    digits = _NOT_DIGITS.sub("", text)
+    return f"1{digits}" if len(digits) == 10 else digits
 
 
 class Contacts:
@@ -112,9 +126,7 @@ class Contacts:
         if "tags" in change:
             wanted = change["tags"]
             contact.tags_added = dict.fromkeys(wanted)
-            contact.tags_removed = {
-                tag: None for tag in contact.base.get("tags", ()) if tag not in wanted
-            }
+            contact.tags_removed = {tag: None for tag in _tags(contact.base) if tag not in wanted}
         for tag in change.get("tags_added") or ():
             contact.tags_removed.pop(tag, None)
             contact.tags_added[tag] = None
@@ -146,8 +158,8 @@ class Contacts:
         return None
 
     def with_phone(self, phone: str) -> list[Json]:
-        """Every contact of any location with this number."""
-        return [self.by_id[i].doc for i in self._phones.get(phone, ())]
+        """Every contact of any location with this number, however it is written."""
+        return [self.by_id[i].doc for i in self._phones.get(phone_key(phone), ())]
 
     def with_email(self, email: str) -> list[Json]:
         """Every contact of any location with this address."""
@@ -156,9 +168,9 @@ class Contacts:
     def _reindex(self, contact_id: str) -> None:
         doc = self.by_id[contact_id].doc
         location = doc["locationId"]
-        added = time_millis(doc["dateAdded"])
-        updated = time_millis(doc.get("dateUpdated") or doc["dateAdded"])
-        phone, email = doc.get("phone") or "", (doc.get("email") or "").lower()
+        added = place_in_time(doc, "dateAdded", "dateUpdated")
+        updated = place_in_time(doc, "dateUpdated", "dateAdded")
+        phone, email = str(doc.get("phone") or ""), str(doc.get("email") or "").lower()
         new = (location, (updated, contact_id), (added, contact_id), phone, email)
         old = self._keys.get(contact_id)
         if old == new:
@@ -170,7 +182,7 @@ class Contacts:
         self.by_added[location].add(new[2])
         if phone:
             self._by_phone[location, phone][contact_id] = None
-            self._phones[phone][contact_id] = None
+            self._phones[phone_key(phone)][contact_id] = None
         if email:
             self._by_email[location, email][contact_id] = None
             self._emails[email][contact_id] = None
@@ -181,7 +193,7 @@ class Contacts:
         self.by_added[location].remove(added)
         if phone:
             del self._by_phone[location, phone][contact_id]
-            del self._phones[phone][contact_id]
+            del self._phones[phone_key(phone)][contact_id]
         if email:
             del self._by_email[location, email][contact_id]
             del self._emails[email][contact_id]

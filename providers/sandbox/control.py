@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from providers.sandbox.chance import iso, parse_time
+from providers.sandbox.contacts import phone_key
 from providers.sandbox.state import Sandbox
 from providers.sandbox.webhooks import KINDS
 from providers.sandbox.wire import Json, Refusal, Reply, Request, Router, reply
@@ -85,9 +86,9 @@ class Control:
         """Every living contact with what the providers know of its consent and opt-outs."""
         sandbox = self._sandbox
         keys = {f["id"]: f["fieldKey"].removeprefix("contact.") for f in sandbox.custom_fields}
-        out_of_sms: dict[str, list[str]] = {}
+        out_of_sms: dict[str, list[Json]] = {}
         for (number, person), at in sandbox.twilio.opted_out.items():
-            out_of_sms.setdefault(person, []).extend((number, at))
+            out_of_sms.setdefault(phone_key(person), []).append({"number": number, "at": at})
         lists = sandbox.sendgrid.lists
         return reply(
             [
@@ -166,11 +167,10 @@ class Control:
         return reply(message, 201)
 
 
-def _truth(doc: Json, keys: Json, opted_out: dict[str, list[str]], lists: Json) -> Json:
-    custom = {
-        keys.get(entry["id"], entry["id"]): entry.get("value")
-        for entry in doc.get("customFields") or ()
-    }
+def _truth(doc: Json, keys: Json, opted_out: dict[str, list[Json]], lists: Json) -> Json:
+    entries = doc.get("customFields")
+    entries = entries if isinstance(entries, list) else []
+    custom = {keys.get(entry["id"], entry["id"]): entry.get("value") for entry in entries}
     phone, email = doc.get("phone"), (doc.get("email") or "").lower()
     settings = doc.get("dndSettings") or {}
     return {
@@ -189,7 +189,7 @@ def _truth(doc: Json, keys: Json, opted_out: dict[str, list[str]], lists: Json) 
         "sms_consent": custom.get("sms_consent"),
         "email_consent": custom.get("email_consent"),
         "consent_at": custom.get("consent_at"),
-        "opted_out_sms": opted_out.get(phone or "", []),
+        "opted_out_sms": opted_out.get(phone_key(phone or ""), []),
         "email_suppressed": sorted(kind for kind, entries in lists.items() if email in entries),
         "tags": doc.get("tags") or [],
         "custom_fields": custom,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import chain
 
-from providers.sandbox.chance import time_millis
+from providers.sandbox.chance import iso, place_in_time
 from providers.sandbox.contacts import Contacts
 from providers.sandbox.index import Key, KeyIndex
+from providers.sandbox.simulation.model import Record
 from providers.sandbox.wire import Json
 
 _CALL_TYPES = {"TYPE_CALL", "TYPE_IVR_CALL", "TYPE_CUSTOM_CALL", "TYPE_CAMPAIGN_CALL"}
@@ -50,6 +52,28 @@ class Messages:
         self._index(message, add=True)
         return old is None
 
+    def load(self, messages: list[Json]) -> None:
+        """Adds many to an empty store: sorts once instead of finding each its place."""
+        for message in messages:
+            self.by_id[message["id"]] = message
+            location, channel = message["locationId"], channel_of(message)
+            created = self.key_of(message, updated=False)
+            updated = self.key_of(message, updated=True)
+            for group in (channel,) if channel == "Email" else (channel, ""):
+                self.by_created[location, group].keys.append(created)
+                self.by_updated[location, group].keys.append(updated)
+            self.by_conversation[message["conversationId"]].keys.append(created)
+            self.by_contact[message.get("contactId") or ""].keys.append(created)
+        for index in chain(
+            self.by_created.values(),
+            self.by_updated.values(),
+            self.by_conversation.values(),
+            self.by_contact.values(),
+        ):
+            index.keys.sort()
+        for conversation in self.by_conversation:
+            self._order_conversation(self.last_of(conversation)["locationId"], conversation)
+
     def delete(self, message_id: str) -> None:
         """Takes a message away."""
         old = self.by_id.pop(message_id, None)
@@ -68,8 +92,8 @@ class Messages:
     @staticmethod
     def key_of(message: Json, *, updated: bool) -> Key:
         """A message's place in one of the two time orders."""
-        changed = message.get("dateUpdated") if updated else None
-        return time_millis(changed or message["dateAdded"]), message["id"]
+        names = ("dateUpdated", "dateAdded") if updated else ("dateAdded", "dateUpdated")
+        return place_in_time(message, *names), message["id"]
 
     def _index(self, message: Json, *, add: bool) -> None:
         location, channel = message["locationId"], channel_of(message)
@@ -83,7 +107,8 @@ class Messages:
                 (self.by_updated[location, group], updated),
             ):
                 (index.add if add else index.remove)(key)
-        for index in (self.by_conversation[conversation], self.by_contact[message["contactId"]]):
+        contact = message.get("contactId") or ""
+        for index in (self.by_conversation[conversation], self.by_contact[contact]):
             (index.add if add else index.remove)(created)
         self._order_conversation(location, conversation)
 
@@ -133,9 +158,8 @@ class Documents:
 
     def _index(self, document: Json, *, add: bool) -> None:
         location, name = document["locationId"], document["id"]
-        added = time_millis(document[self._added])
-        changed = document.get(self._updated)
-        updated = time_millis(changed) if changed else added
+        added = place_in_time(document, self._added, self._updated)
+        updated = place_in_time(document, self._updated, self._added)
         for index, number in ((self.by_added, added), (self.by_updated, updated)):
             (index[location].add if add else index[location].remove)((number, name))
         contact = document.get("contactId")
@@ -159,12 +183,34 @@ class Crm:
         self.transcriptions: dict[str, Json] = {}
         self.enrolments: dict[tuple[str, str], str] = {}
 
-    def apply(self, kind: str, op: str, record_id: str, payload: Json | None) -> str:
+    def load(self, records: list[Record]) -> None:
+        """Takes the records of a long past at once, into an empty CRM: only the last count."""
+        messages: dict[str, Json] = {}
+        last: dict[tuple[str, str], Record] = {}
+        for record in records:
+            if record.kind != "message":
+                known = last.get((record.kind, record.id))
+                if known is None or known.op != "delete":
+                    last[record.kind, record.id] = record
+                if record.kind in ("task", "note"):
+                    # When they were added is told by their first version.
+                    self.apply(record)
+            elif record.payload is None:
+                messages.pop(record.id, None)
+            else:
+                messages[record.id] = record.payload
+        self.messages.load(list(messages.values()))
+        for record in last.values():
+            if record.kind not in ("task", "note"):
+                self.apply(record)
+
+    def apply(self, record: Record) -> str:
         """Takes one record of the simulation.
 
         Returns:
             What it did: ``created``, ``updated``, ``deleted`` or ``ignored``.
         """
+        kind, op, record_id, payload = record.kind, record.op, record.id, record.payload
         if kind == "contact":
             return self._apply_contact(op, record_id, payload)
         if kind == "transcription":
@@ -173,6 +219,8 @@ class Crm:
             else:
                 self.transcriptions[record_id] = payload
             return "updated"
+        if payload is not None and kind in ("task", "note"):
+            payload = self._completed(record, payload)
         store: Messages | Documents = {
             "message": self.messages,
             "opportunity": self.opportunities,
@@ -184,6 +232,14 @@ class Crm:
             store.delete(record_id)
             return "deleted"
         return "created" if store.put(payload) else "updated"
+
+    def _completed(self, record: Record, payload: Json) -> Json:
+        """What the API leaves out of tasks and notes: their location and when they were added."""
+        store = self.tasks if record.kind == "task" else self.notes
+        stamp = iso(record.known_at)
+        added = store.by_id.get(record.id, {}).get("dateAdded", stamp)
+        location = {"locationId": record.location_id}
+        return {"dateAdded": added, "dateUpdated": stamp, **location, **payload}
 
     def _apply_contact(self, op: str, record_id: str, payload: Json | None) -> str:
         if payload is None or op == "delete":

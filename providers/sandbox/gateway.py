@@ -110,7 +110,7 @@ class Gateway:
 
     def _provider_answer(self, account: Account, request: Request, fault: Fault | None) -> Reply:
         if fault is not None and not fault.after_work:
-            return _failed(account, int(fault.value))
+            return _failed(account, int(fault.value), None)
         self._sandbox.advance()
         found = account.router.find(request.method, request.path)
         if isinstance(found, int):
@@ -123,14 +123,14 @@ class Gateway:
         except Refusal as refusal:
             answer = refusal.answer
         except orjson.JSONDecodeError:
-            answer = account.broken(400)
+            answer = account.broken(400, None)
         except Exception:
             _log.exception("%s %s failed", request.method, request.path)
-            answer = account.broken(500)
+            answer = account.broken(500, None)
         if headers:
             answer.headers = [*answer.headers, *headers]
         if fault is not None:
-            return _failed(account, int(fault.value))
+            return _failed(account, int(fault.value), answer)
         return answer
 
     def _control_answer(self, request: Request) -> Reply:
@@ -145,8 +145,8 @@ class Gateway:
             return refusal.answer
 
 
-def _failed(account: Account, status: int) -> Reply:
-    return account.too_many() if status == 429 else account.broken(status)
+def _failed(account: Account, status: int, done: Reply | None) -> Reply:
+    return account.too_many() if status == 429 else account.broken(status, done)
 
 
 async def _read(scope: Scope, receive: Receive) -> tuple[Request, str]:

@@ -47,17 +47,29 @@ class KeyIndex:
         high: int | None = None,
     ) -> Iterator[str]:
         """Ids in order, beginning behind ``after``, with numbers in ``[low, high]``."""
+        for key in self.walk_keys(descending=descending, after=after, low=low, high=high):
+            yield key[1]
+
+    def walk_keys(
+        self,
+        *,
+        descending: bool = False,
+        after: Key | None = None,
+        low: int | None = None,
+        high: int | None = None,
+    ) -> Iterator[Key]:
+        """As :meth:`walk`, whole keys."""
         first, last = self.bounds(low, high)
         if descending:
             if after is not None:
                 last = min(last, bisect_left(self.keys, after))
             for at in range(last - 1, first - 1, -1):
-                yield self.keys[at][1]
+                yield self.keys[at]
         else:
             if after is not None:
                 first = max(first, bisect_right(self.keys, after))
             for at in range(first, last):
-                yield self.keys[at][1]
+                yield self.keys[at]
 
     def bounds(self, low: int | None, high: int | None) -> tuple[int, int]:
         """Positions of the first key and behind the last key with numbers in ``[low, high]``."""

@@ -72,6 +72,11 @@ class Journal:
         for seq, at_us, kind, data in cursor:
             yield seq, from_micros(at_us), kind, orjson.loads(data)
 
+    def first(self) -> datetime | None:
+        """When the first change was made, None if none was."""
+        row = self._db.execute("select at_us from journal order by seq limit 1").fetchone()
+        return None if row is None else from_micros(row[0])
+
     def close(self) -> None:
         """Closes the database."""
         self._db.close()

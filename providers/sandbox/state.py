@@ -9,7 +9,9 @@ it needs no journal.
 
 from __future__ import annotations
 
+import gc
 import heapq
+from bisect import bisect_left
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -29,6 +31,7 @@ from providers.sandbox.wire import Json
 
 Applier = Callable[[datetime, int, Json], Any]
 
+_NOTE_EVERY = timedelta(seconds=1)
 _EVENT_TYPES = {
     ("contact", "created"): "ContactCreate",
     ("contact", "updated"): "ContactUpdate",
@@ -94,7 +97,7 @@ class Sandbox:
         self._scheduled = 0
         self._revealed = 0
         self._offset = timedelta(0)
-        self._last = datetime(1970, 1, 1, tzinfo=UTC)
+        self._last = self._noted = self._moment = datetime(1970, 1, 1, tzinfo=UTC)
         self._propensity: tuple[date, dict[str, float]] = (date.min, {})
         self.on("clock", self._apply_clock)
         self.on("webhook", self._apply_webhook)
@@ -106,6 +109,14 @@ class Sandbox:
 
         Webhooks are sent for what happened after the last moment this sandbox was known to run.
         """
+        # Hundreds of thousands of objects come to stay: looking among them for garbage is in vain.
+        gc.disable()
+        first, now = self.journal.first(), datetime.now(UTC)
+        past = bisect_left(
+            self.brokerage.records, now if first is None else first, key=lambda r: r.known_at
+        )
+        self.crm.load(self.brokerage.records[:past])
+        self._revealed = past
         for seq, at, kind, data in self.journal.replay():
             self._advance(at)
             self._last = at
@@ -114,7 +125,9 @@ class Sandbox:
         now = self.now()
         self._advance(now if seen is None else min(now, from_micros(int(seen))))
         self.replaying = False
-        self._advance(now)
+        self.advance()
+        gc.freeze()
+        gc.enable()
 
     # -- time ---------------------------------------------------------------------------------
 
@@ -127,13 +140,19 @@ class Sandbox:
         return moment
 
     def advance(self) -> None:
-        """Lets happen what is due."""
-        self._advance(self.now())
+        """Lets happen what is due; changes made until the next advance happen at this moment.
+
+        So no change falls behind an event that a replay would let happen before it.
+        """
+        self._moment = self.now()
+        self._advance(self._moment)
 
     def tick(self) -> None:
         """For the server's ticker: lets happen what is due and remembers how far we came."""
         self.advance()
-        self.journal.set("seen_until", str(micros(self._last)))
+        if self._last - self._noted >= _NOTE_EVERY:
+            self._noted = self._last
+            self.journal.set("seen_until", str(micros(self._last)))
         self.webhooks.flush()
 
     def schedule(self, at: datetime, action: Callable[..., None], *arguments: Any) -> None:
@@ -159,7 +178,7 @@ class Sandbox:
     def _reveal(self, number: int) -> None:
         record = self.brokerage.records[number]
         before = self.crm.contacts.get(record.id) if record.kind == "contact" else None
-        done = self.crm.apply(record.kind, record.op, record.id, record.payload)
+        done = self.crm.apply(record)
         if not self.replaying and "ghl" in self.webhooks.urls:
             self.ghl_event(record.kind, done, record.payload or before or {}, record.known_at)
 
@@ -171,9 +190,8 @@ class Sandbox:
 
     def commit(self, kind: str, data: Json) -> Any:
         """Makes a change: durable first, then done. Returns what its applier returns."""
-        at = self.now()
-        number = self.journal.append(at, kind, data)
-        return self._appliers[kind](at, number, data)
+        number = self.journal.append(self._moment, kind, data)
+        return self._appliers[kind](self._moment, number, data)
 
     def note_message(self, entry: Json) -> None:
         """Adds an accepted message to the ledger."""
@@ -290,10 +308,10 @@ def _message_event(message: Json) -> Json:
         "locationId": message["locationId"],
         "attachments": message.get("attachments") or [],
         "body": message.get("body") or "",
-        "contactId": message["contactId"],
+        "contactId": message.get("contactId") or "",
         "contentType": message.get("contentType") or "text/plain",
         "conversationId": message["conversationId"],
-        "dateAdded": message["dateAdded"],
+        "dateAdded": message.get("dateAdded") or "",
         "direction": message["direction"],
         "messageType": {"EMAIL": "Email", "VOICEMAIL": "VoiceMail"}.get(kind, kind),
         "status": message.get("status") or "delivered",

@@ -10,6 +10,7 @@ from providers.sandbox.ghl.calendars import CalendarsArea
 from providers.sandbox.ghl.contacts import ContactsArea
 from providers.sandbox.ghl.conversations import ConversationsArea
 from providers.sandbox.ghl.opportunities import OpportunitiesArea
+from providers.sandbox.ghl.tags import TagsArea
 from providers.sandbox.state import Sandbox
 from providers.sandbox.wire import Router
 
@@ -26,6 +27,7 @@ def make_areas(sandbox: Sandbox) -> list[Area]:
     """Every area, ready to register."""
     return [
         ContactsArea(sandbox),
+        TagsArea(sandbox),
         ActivityArea(sandbox),
         ConversationsArea(sandbox),
         OpportunitiesArea(sandbox),

@@ -11,6 +11,7 @@ from providers.sandbox.ghl.common import (
     GhlArea,
     body_of,
     check_body,
+    is_time,
     moment_of,
     refuse,
     unprocessable,
@@ -40,7 +41,7 @@ def event_view(event: Json) -> Json:
     view.setdefault("title", "")
     view["assignedUserId"] = user
     view.setdefault("users", [user] if user else [])
-    view.setdefault("dateUpdated", event["dateAdded"])
+    view.setdefault("dateUpdated", view.get("dateAdded", ""))
     return view
 
 
@@ -108,7 +109,8 @@ class CalendarsArea(GhlArea):
             view = event_view(event)
             view["status"] = view.get("appointmentStatus", "")
             for name in ("startTime", "endTime"):
-                view[name] = parse_time(event[name]).strftime("%Y-%m-%d %H:%M:%S")
+                if is_time(event.get(name)):
+                    view[name] = parse_time(event[name]).strftime("%Y-%m-%d %H:%M:%S")
             found.append(view)
         return reply({"events": found})
 
@@ -193,6 +195,8 @@ class CalendarsArea(GhlArea):
             if (
                 event.get("assignedUserId") == user
                 and event.get("appointmentStatus") not in ("cancelled", "invalid")
+                and is_time(event.get("startTime"))
+                and is_time(event.get("endTime"))
                 and parse_time(event["startTime"]) < end
                 and parse_time(event["endTime"]) > start
             ):

@@ -46,9 +46,21 @@ def too_many() -> Reply:
     return reply({"statusCode": 429, "message": "Too Many Requests"}, 429)
 
 
-def broken(status: int) -> Reply:
-    """Any other failure, as HighLevel words it."""
-    return reply({"statusCode": status, "message": "Internal server error"}, status)
+def broken(status: int, done: Reply | None = None) -> Reply:
+    """Any other failure, as HighLevel words it.
+
+    Args:
+        status: of the answer.
+        done: what would have been answered. A 422 can come although the contact was created, and
+            then tells its id.
+    """
+    if status != 422:
+        return reply({"statusCode": status, "message": "Internal server error"}, status)
+    answer = orjson.loads(unprocessable(["Unprocessable Entity"]).answer.body)
+    contact = orjson.loads(done.body).get("contact") if done is not None and done.body else None
+    if contact:
+        answer["meta"] = {"contactId": contact["id"]}
+    return reply(answer, 422)
 
 
 class GhlArea:

@@ -1,4 +1,4 @@
-"""Contacts: search, read, write, tags, workflows."""
+"""Contacts: search, read, write."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from providers.sandbox.ghl.common import (
     unprocessable,
 )
 from providers.sandbox.ghl.search import make_filter, page_by_field, page_by_time, sort_of
+from providers.sandbox.ghl.tags import lower_tags
 from providers.sandbox.wire import Json, Reply, Request, Router, reply
 
 _SORTS = {
@@ -51,12 +52,13 @@ _WRITE = {
     "createNewIfDuplicateAllowed": "boolean",
 }  # fmt: skip
 _CREATE = {**_WRITE, "locationId": "string*"}
+_PUNCTUATION = re.compile(r"[\s().-]")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
 def full_view(doc: Json) -> Json:
     """A contact as ``GET /contacts/{id}`` gives it."""
-    first, last = doc.get("firstName") or "", doc.get("lastName") or ""
+    first, last = str(doc.get("firstName") or ""), str(doc.get("lastName") or "")
     name = f"{first} {last}".strip()
     view = {k: v for k, v in doc.items() if v is not None}
     view |= {
@@ -79,23 +81,16 @@ class ContactsArea(GhlArea):
             ("POST", "/contacts/search", self.search),
             ("GET", "/contacts/search/duplicate", self.duplicate),
             ("POST", "/contacts/upsert", self.upsert),
-            ("POST", "/contacts/bulk/tags/update/{type}", self.bulk_tags),
             ("POST", "/contacts", self.create),
             ("GET", "/contacts", self.list_contacts),
             ("GET", "/contacts/{contactId}", self.get),
             ("PUT", "/contacts/{contactId}", self.update),
             ("DELETE", "/contacts/{contactId}", self.delete),
-            ("POST", "/contacts/{contactId}/tags", self.add_tags),
-            ("DELETE", "/contacts/{contactId}/tags", self.remove_tags),
-            ("POST", "/contacts/{contactId}/workflow/{workflowId}", self.enrol),
-            ("DELETE", "/contacts/{contactId}/workflow/{workflowId}", self.unenrol),
         ):
             router.add(method, pattern, handler, version=CONTACTS_VERSION)
         self.sandbox.on("ghl.contact.create", self._apply_create)
         self.sandbox.on("ghl.contact.patch", self._apply_patch)
         self.sandbox.on("ghl.contact.delete", self._apply_delete)
-        self.sandbox.on("ghl.contacts.tags", self._apply_bulk_tags)
-        self.sandbox.on("ghl.enrolment", self._apply_enrolment)
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -211,75 +206,6 @@ class ContactsArea(GhlArea):
         self.sandbox.commit("ghl.contact.delete", {"id": doc["id"]})
         return reply({"succeded": True})
 
-    def add_tags(self, request: Request) -> Reply:
-        """``add-tags``: gives all tags of the contact."""
-        doc, tags = self.contact(request), self._tags(request)
-        doc = self._patch(doc["id"], {"tags_added": tags}, tags_only=True)
-        return reply({"tags": doc.get("tags") or []}, 201)
-
-    def remove_tags(self, request: Request) -> Reply:
-        """``remove-tags``: gives the tags that are left."""
-        doc, tags = self.contact(request), self._tags(request)
-        doc = self._patch(doc["id"], {"tags_removed": tags}, tags_only=True)
-        return reply({"tags": doc.get("tags") or []})
-
-    def bulk_tags(self, request: Request) -> Reply:
-        """``create-association``: adds or removes tags of up to 500 contacts."""
-        kind = request.params["type"]
-        if kind not in ("add", "remove"):
-            raise unprocessable(["type must be one of the following values: add, remove"])
-        body = body_of(request)
-        check_body(
-            body,
-            {
-                "contacts": "strings*",
-                "tags": "strings*",
-                "locationId": "string*",
-                "removeAllTags": "boolean",
-            },
-        )
-        location = self.check_location(request, body["locationId"])
-        known = [
-            name
-            for name in body["contacts"]
-            if (self.crm.contacts.get(name) or {}).get("locationId") == location
-        ]
-        if known:
-            self.sandbox.commit(
-                "ghl.contacts.tags",
-                {
-                    "ids": known,
-                    "kind": kind,
-                    "tags": _lower(body["tags"]),
-                    "all": bool(body.get("removeAllTags")),
-                },
-            )
-        failed = len(body["contacts"]) - len(known)
-        answer = {"succeded": failed == 0, "errorCount": failed, "responses": known}
-        return reply(answer, 201)
-
-    def enrol(self, request: Request) -> Reply:
-        """``add-contact-to-workflow``."""
-        return self._enrolment(request, "add")
-
-    def unenrol(self, request: Request) -> Reply:
-        """``delete-contact-from-workflow``."""
-        return self._enrolment(request, "remove")
-
-    def _enrolment(self, request: Request, kind: str) -> Reply:
-        doc = self.contact(request)
-        check_body(body_of(request), {"eventStartTime": "time"})
-        workflow = request.params["workflowId"]
-        known = {w["id"]: w for w in self.sandbox.brokerage.workflows}.get(workflow)
-        if known is None or known["locationId"] != doc["locationId"]:
-            raise refuse(400, f"Workflow with id {workflow} not found")
-        if kind == "add" and known["status"] != "published":
-            raise refuse(400, "The workflow is not published")
-        self.sandbox.commit(
-            "ghl.enrolment", {"contact": doc["id"], "workflow": workflow, "kind": kind}
-        )
-        return reply({"succeded": True})
-
     # -- helpers ------------------------------------------------------------------------------
 
     def _known(self, location: str, body: Json) -> Json | None:
@@ -292,12 +218,6 @@ class ContactsArea(GhlArea):
             if entry["id"] == location:
                 return bool((entry.get("settings") or {}).get("allowDuplicateContact"))
         return False
-
-    @staticmethod
-    def _tags(request: Request) -> list[str]:
-        body = body_of(request)
-        check_body(body, {"tags": "strings*"})
-        return _lower(body["tags"])
 
     def _change(self, location: str, body: Json) -> Json:
         """What a body changes, checked."""
@@ -328,9 +248,11 @@ class ContactsArea(GhlArea):
         if body.get("name") and "firstName" not in body:
             first, _, last = body["name"].partition(" ")
             fields |= {"firstName": first, "lastName": last}
+        if fields.get("phone"):
+            fields["phone"] = _PUNCTUATION.sub("", fields["phone"])
         change: Json = {"fields": fields}
         if "tags" in body:
-            change["tags"] = _lower(body["tags"])
+            change["tags"] = lower_tags(body["tags"])
         if "customFields" in body:
             change["custom"] = self._custom(location, body["customFields"])
         return change
@@ -347,7 +269,7 @@ class ContactsArea(GhlArea):
             if field is None:
                 # HighLevel takes the rest and says nothing of a field it does not know.
                 continue
-            out[field] = entry.get("field_value", entry.get("value"))
+            out[field] = _as_text(entry.get("field_value", entry.get("value")))
         return out
 
     def _create(self, location: str, body: Json) -> Json:
@@ -358,9 +280,8 @@ class ContactsArea(GhlArea):
         )
         return dict(doc)
 
-    def _patch(self, contact_id: str, change: Json, *, tags_only: bool = False) -> Json:
-        data = {"id": contact_id, "tags_only": tags_only, **change}
-        return dict(self.sandbox.commit("ghl.contact.patch", data))
+    def _patch(self, contact_id: str, change: Json) -> Json:
+        return dict(self.sandbox.commit("ghl.contact.patch", {"id": contact_id, **change}))
 
     def _apply_create(self, at: Any, _number: int, data: Json) -> Json:
         stamp = iso(at)
@@ -386,7 +307,7 @@ class ContactsArea(GhlArea):
     def _apply_patch(self, at: Any, _number: int, data: Json) -> Json:
         before = self.crm.contacts.by_id[data["id"]].doc
         doc = self.crm.contacts.patch(data["id"], at, data)
-        done = "tags" if data.get("tags_only") else "updated"
+        done = "updated"
         if "dnd" in (data.get("fields") or {}) or "dndSettings" in (data.get("fields") or {}):
             done = "dnd" if before.get("dndSettings") != doc.get("dndSettings") else done
         self.sandbox.ghl_event("contact", done, doc, at)
@@ -397,31 +318,14 @@ class ContactsArea(GhlArea):
         if doc is not None:
             self.sandbox.ghl_event("contact", "deleted", doc, at)
 
-    def _apply_bulk_tags(self, at: Any, _number: int, data: Json) -> None:
-        for name in data["ids"]:
-            if name not in self.crm.contacts.by_id:
-                continue
-            change = {f"tags_{'added' if data['kind'] == 'add' else 'removed'}": data["tags"]}
-            if data["all"]:
-                change = {"tags": data["tags"] if data["kind"] == "add" else []}
-            doc = self.crm.contacts.patch(name, at, change)
-            self.sandbox.ghl_event("contact", "tags", doc, at)
 
-    def _apply_enrolment(self, at: Any, _number: int, data: Json) -> None:
-        key = (data["contact"], data["workflow"])
-        if data["kind"] == "add":
-            self.crm.enrolments[key] = iso(at)
-        else:
-            self.crm.enrolments.pop(key, None)
-
-
-def _lower(tags: list[str]) -> list[str]:
-    """HighLevel keeps tags in lower case."""
-    return list(dict.fromkeys(tag.strip().lower() for tag in tags if tag.strip()))
+def _as_text(value: Any) -> Any:
+    """The contract gives every single value of a custom field as text."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
 
 
 def _mentions(doc: Json, text: str) -> bool:
-    name = f"{doc.get('firstName') or ''} {doc.get('lastName') or ''}".lower()
-    return (
-        text in name or text in (doc.get("email") or "").lower() or text in (doc.get("phone") or "")
-    )
+    names = ("firstName", "lastName", "email", "phone")
+    return text in " ".join(str(doc.get(name) or "") for name in names).lower()

@@ -97,12 +97,12 @@ class ConversationsArea(GhlArea):
     def _conversation_view(self, name: str) -> Json:
         store = self.crm.messages
         last = store.last_of(name)
-        contact = self.crm.contacts.get(last["contactId"]) or {}
+        contact = self.crm.contacts.get(last.get("contactId") or "") or {}
         full_name = f"{contact.get('firstName') or ''} {contact.get('lastName') or ''}".strip()
         keys = store.by_conversation[name].keys
         return {
             "id": name,
-            "contactId": last["contactId"],
+            "contactId": last.get("contactId") or "",
             "locationId": last["locationId"],
             "lastMessageBody": (last.get("body") or "")[:200],
             "lastMessageDate": keys[-1][0],
@@ -202,7 +202,7 @@ class ConversationsArea(GhlArea):
         more = False
         for message_id in index.walk(descending=descending, after=after, low=low, high=high):
             message = store.by_id[message_id]
-            if contact and message["contactId"] != contact:
+            if contact and message.get("contactId") != contact:
                 continue
             if conversation and message["conversationId"] != conversation:
                 continue
@@ -228,7 +228,7 @@ class ConversationsArea(GhlArea):
         message = self._message(request, request.params["id"])
         if channel_of(message) != "Email":
             raise refuse(400, f"Email with id {message['id']} not found")
-        contact = self.crm.contacts.get(message["contactId"]) or {}
+        contact = self.crm.contacts.get(message.get("contactId") or "") or {}
         entry = next(
             e
             for e in self.sandbox.credentials["ghl"]["locations"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from urllib.parse import urlencode
 
-from providers.sandbox.chance import iso, time_millis
+from providers.sandbox.chance import iso
 from providers.sandbox.ghl.common import (
     CONTACTS_VERSION,
     GhlArea,
@@ -74,11 +74,11 @@ class OpportunitiesArea(GhlArea):
         low, high = _date(query.get("date")), _date(query.get("endDate"), end=True)
         skip = 0 if after else (page - 1) * limit
         contact = query.get("contact_id")
-        names = index.walk(descending=descending, after=after, low=low, high=high)
         found: list[Json] = []
+        last: Key | None = None
         more, total = False, 0
-        for name in names:
-            document = store.by_id[name]
+        for key in index.walk_keys(descending=descending, after=after, low=low, high=high):
+            document = store.by_id[key[1]]
             if (
                 (status != "all" and document["status"] != status)
                 or (contact and document.get("contactId") != contact)
@@ -96,12 +96,10 @@ class OpportunitiesArea(GhlArea):
                 more = True
                 break
             found.append(self._view(document))
+            last = key
         meta: Json = {"total": len(index), "currentPage": page}
-        if found:
-            last = found[-1]
-            field = "createdAt" if by_added else "updatedAt"
-            meta["startAfter"] = time_millis(last.get(field) or last["createdAt"])
-            meta["startAfterId"] = last["id"]
+        if last is not None:
+            meta["startAfter"], meta["startAfterId"] = last
         if page > 1:
             meta["prevPage"] = page - 1
         if more:
@@ -235,10 +233,7 @@ class OpportunitiesArea(GhlArea):
         if not text:
             return True
         contact = self.crm.contacts.get(document.get("contactId") or "") or {}
-        return (
-            text in (document.get("name") or "").lower()
-            or text in (contact.get("email") or "").lower()
-        )
+        return text in f"{document.get('name')} {contact.get('email')}".lower()
 
 
 def _date(text: str | None, *, end: bool = False) -> int | None:

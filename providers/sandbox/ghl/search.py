@@ -8,7 +8,7 @@ from typing import Any
 from providers.sandbox.chance import time_millis
 from providers.sandbox.ghl.common import is_time, refuse, unprocessable
 from providers.sandbox.index import KeyIndex
-from providers.sandbox.wire import Json
+from providers.sandbox.wire import Json, Refusal
 
 Test = Callable[[Json], bool]
 _TIME_FIELDS = {"dateAdded", "dateUpdated", "createdAt", "updatedAt", "lastStatusChangeAt"}
@@ -19,10 +19,11 @@ _DEPTH = 10_000
 def field_of(document: Json, name: str) -> Any:
     """A field by its search name; ``customFields.<id>`` and dotted names reach inside."""
     if name == "firstNameLowerCase" or name == "lastNameLowerCase":
-        return (document.get(name.removesuffix("LowerCase")) or "").lower()
+        return str(document.get(name.removesuffix("LowerCase")) or "").lower()
     if name.startswith("customFields."):
         wanted = name.removeprefix("customFields.")
-        for entry in document.get("customFields") or ():
+        entries = document.get("customFields")
+        for entry in entries if isinstance(entries, list) else ():
             if entry["id"] == wanted:
                 return entry.get("value", entry.get("fieldValue"))
         return None
@@ -87,7 +88,7 @@ def _range(name: str, value: Any, path: str) -> Test:
                 and ("lt" not in bounds or number < bounds["lt"])
                 and ("lte" not in bounds or number <= bounds["lte"])
             )
-        except TypeError:
+        except Refusal:  # a broken row is in no range
             return False
 
     return test
@@ -224,14 +225,14 @@ def page_by_time(
         matching = (documents(i) for i in index.walk(low=low, high=high))
         total = sum(1 for document in matching if test(document))
     rows: list[tuple[list[Any], Json]] = []
-    for name in index.walk(descending=descending, after=after, low=low, high=high):
-        document = documents(name)
+    for key in index.walk_keys(descending=descending, after=after, low=low, high=high):
+        document = documents(key[1])
         if test is not None and not test(document):
             continue
         if skip:
             skip -= 1
             continue
-        rows.append(([time_millis(document[field]), name], document))
+        rows.append((list(key), document))
         if len(rows) == limit:
             break
     return rows, total

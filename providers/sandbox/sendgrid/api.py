@@ -36,7 +36,7 @@ def too_many() -> Reply:
     return refuse(429, "too many requests").answer
 
 
-def broken(status: int) -> Reply:
+def broken(status: int, _done: Reply | None = None) -> Reply:
     """Any other failure, as SendGrid words it."""
     return refuse(status, "an unexpected error occurred").answer
 

@@ -39,7 +39,7 @@ def too_many() -> Reply:
     return refuse(429, 20429, "Too Many Requests").answer
 
 
-def broken(status: int) -> Reply:
+def broken(status: int, _done: Reply | None = None) -> Reply:
     """Any other failure, as Twilio words it."""
     return refuse(status, 20500 if status >= 500 else 20001, "An internal error occurred").answer
 

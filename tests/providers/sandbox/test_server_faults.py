@@ -76,6 +76,15 @@ def test_a_status_may_come_after_the_work(world: World) -> None:
     assert len(world.ledger()) == before + 1
 
 
+def test_ghl_may_say_422_and_have_created_the_contact(world: World) -> None:
+    set_fault(world, provider="ghl", kind="status", value=422, after_work=True, path="upsert")
+    new = {"locationId": world.location["id"], "email": "unclear@example.com"}
+    answer = world.ghl.post("/contacts/upsert", json=new)
+    assert answer.status_code == 422
+    made = world.ghl.get(f"/contacts/{answer.json()['meta']['contactId']}").json()["contact"]
+    assert made["email"] == "unclear@example.com"
+
+
 def test_latency(world: World) -> None:
     set_fault(world, provider="ghl", kind="latency", value=150)
     began = time.monotonic()

@@ -52,9 +52,8 @@ def test_twilio_statuses_are_posted_and_signed(world: World, server: Server) -> 
     got = wait_for(server, lambda r: r.path == "/status", 2)
     forms = [r.form for r in got]
     assert {f["MessageSid"] for f in forms} == {sid}
-    statuses = [f["MessageStatus"] for f in forms]
-    assert statuses[0] == "sent"
-    assert statuses[1] in ("delivered", "undelivered")
+    statuses = {f["MessageStatus"] for f in forms}
+    assert statuses in ({"sent", "delivered"}, {"sent", "undelivered"})
     validator = RequestValidator(world.process.credentials["twilio"]["auth_token"])
     for request in got:
         signature = request.headers["x-twilio-signature"]
@@ -185,13 +184,12 @@ def test_only_what_the_provider_repeats_is_repeated(world: World, hooked: Server
     world.mail("retry.two@example.com", send_id="w3")
     # SendGrid's first repeat comes after five seconds.
     deadline = time.monotonic() + 9
-    while time.monotonic() < deadline:
-        mails = [r for r in hooked.received if b"w3" in r.body]
-        if len(mails) >= 2:
-            break
+    events: list[str] = []
+    while time.monotonic() < deadline and len(events) == len(set(events)):
         time.sleep(0.1)
-    assert len(mails) >= 2
-    assert len({r.json[0]["sg_event_id"] for r in mails}) == 1
+        mails = [r for r in list(hooked.received) if b"w3" in r.body]
+        events = [e["sg_event_id"] for r in mails for e in r.json if e.get("send_id") == "w3"]
+    assert len(events) > len(set(events)) >= 1
     assert sum(b"retry.one" in r.body for r in hooked.received) == 1
     assert sum(b"retry" in r.body and r.path == "/hooks/twilio" for r in hooked.received) == 1
 
