@@ -114,19 +114,37 @@ def test_sources_name_the_columns_that_the_loader_makes() -> None:
         assert declared[spec.qualified] == spec.sql_types, spec.qualified
 
 
-def test_freshness_is_asked_of_what_keeps_changing(manifest: dict[str, Any]) -> None:
-    watched = {
-        f"{source['schema']}.{source['name']}"
-        for source in manifest["sources"].values()
-        if (source["freshness"] or {}).get("warn_after", {}).get("count")
-    }
-    assert {"raw_ghl.contacts", "raw_ghl.messages", "raw_ghl.opportunities"} <= watched
-    assert "raw_ghl.locations" not in watched
-    assert all(
-        source["loaded_at_field"] == "_loaded_at"
-        for source in manifest["sources"].values()
-        if source["schema"].startswith("raw_")
-    )
+def test_freshness_goes_by_the_loads_of_the_slowest_location(
+    raw_db: Database, dbt_target: Path
+) -> None:
+    """Not by the rows: a table in which nothing changes is no stale table."""
+    with raw_db.connect() as connection:
+        for entity, location_id, hours in (
+            ("contacts", "loc1", 0), ("contacts", "loc2", 1), ("messages", "loc1", 0),
+            ("messages", "loc2", 5), ("users", "loc1", 30), ("users", "closed", 24 * 40),
+        ):  # fmt: skip
+            connection.execute(
+                "insert into ops.load_runs (source, entity, location_id, started_at, finished_at,"
+                " rows_loaded, rows_quarantined, full_load)"
+                " select 'ghl', %s, %s, at, at, 0, 0, false"
+                " from (select now() - make_interval(hours => %s) as at) as moment",
+                (entity, location_id, hours),
+            )
+    run_dbt(raw_db, dbt_target, "source", "freshness", "--select", "source:raw_ghl")
+    found = json.loads((dbt_target / "sources.json").read_text(encoding="utf-8"))["results"]
+    statuses = {one["unique_id"].split(".")[-1]: one["status"] for one in found}
+    assert statuses["contacts"] == "pass"
+    assert statuses["messages"] == "warn"
+    assert statuses["users"] == "error"
+    assert statuses["appointments"] == "error", "never loaded"
+    assert "contact_tombstones" not in statuses
+
+
+def test_a_server_without_the_analyst_role_gets_its_models(
+    raw_db: Database, dbt_target: Path
+) -> None:
+    run = run_dbt(raw_db, dbt_target, "run", "--select", "+dim_agents", analyst_role="nobody")
+    assert run.success, run.messages
 
 
 def test_the_analyst_reads_the_marts_and_nothing_else(brokerage_warehouse: Warehouse) -> None:
