@@ -81,9 +81,11 @@ class ClaudeClient:
         """
         self._call(
             "ping",
-            lambda: self._sdk.messages.count_tokens(
-                model=DEFAULT_MODEL, messages=[{"role": "user", "content": "ping"}]
-            ).input_tokens,
+            lambda: (
+                self._sdk.messages.count_tokens(
+                    model=DEFAULT_MODEL, messages=[{"role": "user", "content": "ping"}]
+                ).input_tokens
+            ),
             policy=ONE_TRY,
         )
 

@@ -75,7 +75,7 @@ def send(client: httpx.Client, provider: Provider, request: httpx.Request) -> ht
     started = time.monotonic()
     try:
         response = client.send(request)
-    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
         raise unreachable(provider, str(client.base_url), error) from None
     except httpx.PoolTimeout as error:
         raise failure(NotSent, provider, "pool_timeout", error) from None

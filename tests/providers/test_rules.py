@@ -176,6 +176,13 @@ def test_a_limit_that_lets_nothing_through_is_refused(capacity: int, per_seconds
         RateLimit(capacity, per_seconds)
 
 
+@given(st.integers(1, 10_000), st.floats(0.1, 1000))
+def test_a_limit_is_used_and_not_only_kept(capacity: int, per_seconds: float) -> None:
+    limit = RateLimit(capacity, per_seconds)
+    assert limit.rate * per_seconds >= 0.9 * capacity
+    assert limit.burst >= 1
+
+
 def test_we_stay_below_what_highlevel_allows() -> None:
     assert DEFAULT_LIMITS.ghl.with_margin() == RateLimit(95, 10.0)
     assert DEFAULT_LIMITS.ghl_daily.with_margin() == RateLimit(190_000, 86_400.0)

@@ -79,10 +79,13 @@ def test_every_ping_answers(clients: Clients, ghl: GhlClient) -> None:
     ghl.ping()
     clients.twilio.ping()
     clients.sendgrid.ping()
-    assert clients.apollo is not None
-    clients.apollo.ping()
     assert clients.claude is not None
     clients.claude.ping()
+
+
+def test_apollos_ping_answers(clients: Clients) -> None:
+    assert clients.apollo is not None
+    clients.apollo.ping()
 
 
 def test_a_whole_location_is_read(ghl: GhlClient) -> None:
