@@ -25,6 +25,10 @@ class JsonFormatter(logging.Formatter):
 def configure_logging(level: str, log_format: str) -> None:
     """Sends our loggers to stderr, as ``text`` or ``json``; libraries only from WARNING up."""
     handler = logging.StreamHandler(sys.stderr)
+    # By the handler: some libraries set their own loggers' levels.
+    handler.addFilter(
+        lambda record: record.name.startswith("leadengine") or record.levelno >= logging.WARNING
+    )
     if log_format == "json":
         handler.setFormatter(JsonFormatter())
     else:

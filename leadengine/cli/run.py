@@ -1,5 +1,6 @@
 """``leadengine run``: the whole engine once, from loading to writing back."""
 
+import logging
 from collections.abc import Callable
 from time import monotonic
 
@@ -18,6 +19,8 @@ def run() -> None:
     for a person.
     """
     started = monotonic()
+    # What a log would say is on the screen already, as steps and as the summary.
+    logging.getLogger("leadengine").setLevel(logging.WARNING)
     console.print("Starting the database ...")
     settings, database = migrated_database()
     if not settings.has_live_credentials:

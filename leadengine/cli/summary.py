@@ -3,6 +3,7 @@
 from typing import Any
 
 from psycopg.rows import dict_row
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -106,7 +107,9 @@ def print_summary(
 
 
 def _print_hottest(out: Console, database: Database) -> None:
-    table = Table("", "lead", "agent", "score", "tier", "why", title="The ten hottest leads")
+    table = Table(
+        "", "lead", "agent", "score", "tier", "why", title="The ten hottest leads", box=SIMPLE_HEAD
+    )
     for row in _rows(database, _HOTTEST):
         why = "; ".join(reason["sentence"] for reason in row["reasons"][:3])
         table.add_row(
@@ -119,7 +122,7 @@ def _print_hottest(out: Console, database: Database) -> None:
 def _print_batch(out: Console, database: Database) -> None:
     batch = _rows(database, _BATCH)[0]
     table = Table(
-        "decision", "why", "leads",
+        "decision", "why", "leads", box=SIMPLE_HEAD, title_justify="left",
         title=f"Batch {batch['batch_id']}: {batch['audience']}, {batch['sequence']}",
     )  # fmt: skip
     for row in _rows(database, _DECISIONS, [batch["batch_id"]]):
