@@ -16,7 +16,7 @@ from providers.errors import Rejected, Unknown
 from providers.factory import Clients, build_clients
 from providers.ghl import GhlClient
 from providers.limits import LocalRateLimiter
-from providers.sandbox.launcher import SandboxProcess
+from providers.sandbox.launcher import SandboxProcess, start_sandbox
 from providers.sendgrid import SUPPRESSION_KINDS, EmailMessage
 
 QUICK = RetryPolicy(attempts=6, wait_initial=0.01, wait_max=0.05, wait_jitter=0.01)
@@ -44,6 +44,14 @@ class Controls:
 
     def sent_to(self, address: str) -> list[Any]:
         return [entry for entry in self.ask("/_ledger/messages") if entry["to"] == address]
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    """One of this module's own: these tests send, write and break things."""
+    process = start_sandbox(tmp_path_factory.mktemp("sandbox"), contacts=300, seed=11)
+    yield process
+    process.stop()
 
 
 @pytest.fixture
