@@ -17,7 +17,7 @@ from providers.ghl import GhlClient
 SPEC = table("raw_ghl", "transcriptions")
 MESSAGES = table("raw_ghl", "messages")
 
-CATCH_UP_SECONDS = 4.0
+CATCH_UP_SECONDS = 3.0
 """How long a later load spends on the backlog; the first load uses its budget whole."""
 
 ASK_AGAIN_WITHIN = timedelta(days=2)
@@ -34,7 +34,11 @@ left join raw_ghl.transcriptions as known
 where message.location_id = %(location_id)s
     and message.message_type = 'TYPE_CALL'
     and coalesce(message.call_duration, 1) > 0
-    and coalesce(message.call_status, 'completed') in ('completed', 'answered', 'voicemail')
+    and (
+        coalesce(message.call_status, 'completed') in ('completed', 'answered')
+        -- What an agent says to a machine tells nothing of the lead.
+        or (message.call_status = 'voicemail' and message.direction = 'inbound')
+    )
     and (
         known.id is null
         or (

@@ -1,5 +1,6 @@
 """Loads from the sandbox: the tables hold what the simulated providers hold."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,7 +56,7 @@ def clients(own_settings: Settings) -> Iterator[Clients]:
 
 
 def check_contacts(db: Database, box: SandboxProcess) -> None:
-    """The contacts without tombstone are those that live, as they are."""
+    """The contacts without tombstone, and the broken ones, are those that live, as they are."""
     with db.connect() as connection:
         held = {
             row["id"]: row
@@ -65,10 +66,17 @@ def check_contacts(db: Database, box: SandboxProcess) -> None:
                 "on tombstone.contact_id = contact.id where tombstone.contact_id is null"
             )
         }
+        broken = {
+            name
+            for (name,) in connection.execute(
+                "select row_key from ops.quarantine where source = 'ghl' and entity = 'contacts'"
+            )
+        }
     truth = {person["id"]: person for person in get(box, "/_truth/contacts")}
-    assert held.keys() == truth.keys()
-    for name, person in truth.items():
-        row = held[name]
+    assert held.keys() | broken == truth.keys()
+    assert len(held) > 100
+    for name, row in held.items():
+        person = truth[name]
         for column in ("location_id", "first_name", "last_name", "phone", "email"):
             assert row[column] == (person[column] or None), column
         assert bool(row["dnd"]) == person["dnd"]
@@ -96,7 +104,8 @@ def test_a_full_load_equals_the_sandbox_and_follows_it(
 
     # Nothing changed: nothing is written.
     again = load_all(db, clients, own_settings, clock=clock)
-    assert {one.rows_loaded for one in again if one.schema != "raw_apollo"} == {0}
+    budgeted = {"people", "transcriptions"}
+    assert {one.rows_loaded for one in again if one.table not in budgeted} == {0}
 
     # Days pass at the brokerage: people write, change, merge and vanish.
     for _ in range(4):
@@ -123,7 +132,7 @@ def test_what_we_change_at_the_provider_comes_back_and_only_that(
     results = {
         (one.table, one.location_id): one.rows_loaded
         for one in load_source(db, clients, own_settings, "ghl", clock=FixedClock(later))
-        if one.rows_loaded
+        if one.rows_loaded and one.table != "transcriptions"
     }
     assert results == {("contacts", place): 4, ("contact_tombstones", place): 1}
     with db.connect() as connection:
@@ -146,7 +155,9 @@ def test_messages_that_we_send_come_back_with_their_location(
         one
         for one in get(box, "/_truth/contacts")
         if one["location_id"] == place.location_id
-        and one["phone"] and one["email"] and not one["dnd"] and not one["opted_out_sms"]
+        and re.fullmatch(r"\+1\d{10}", one["phone"] or "")
+        and re.fullmatch(r"[\w.]+@[\w.]+", one["email"] or "")
+        and not one["dnd"] and not one["opted_out_sms"] and not one["email_suppressed"]
     )  # fmt: skip
     receipt = clients.twilio.send_sms(person["phone"], place.from_number, "Still looking?", None)
     clients.sendgrid.send_email(
