@@ -220,7 +220,7 @@ def test_the_breaker_opens_after_outages_refuses_at_once_and_recovers(
         client.get_location()
     assert caught.value.reason == "breaker_open"
     assert 0 < (caught.value.retry_after or 0) <= 30
-    assert time.monotonic() - started < 0.2
+    assert time.monotonic() - started < 1.0
     assert len(server.received) == 5
 
     later = time.time() + 31

@@ -9,9 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from providers.core import RetryPolicy
-from providers.errors import NotSent
 from providers.ghl import GhlClient
-from providers.limits import LocalRateLimiter, RateLimit
+from providers.limits import RateLimit
 from tests.providers.server import Answer, Received, Server
 from warehouse.database import Database
 from warehouse.rate_limits import PostgresRateLimiter
@@ -83,17 +82,13 @@ def test_three_processes_are_never_refused(db: Database, server: Server, strict:
     assert len(strict.passed) == 3 * CALLS_EACH
 
 
-def test_the_judge_can_refuse(server: Server, strict: Strict) -> None:
-    client = GhlClient(
-        server.url,
-        SecretStr("t"),
-        "loc1",
-        limiter=LocalRateLimiter(),
-        policy=RetryPolicy(attempts=1),
-        burst_limit=RateLimit(10_000, 1.0),
-    )
-    for _ in range(LIMIT.capacity):
-        client.get_location()
-    with pytest.raises(NotSent):
-        client.get_location()
-    assert strict.refused == 1
+def test_the_judge_can_refuse() -> None:
+    judge = Strict()
+
+    def status(at: float) -> int:
+        return judge.answer(Received("GET", "/", [], {}, b"", at)).status
+
+    assert {status(at=0.0) for _ in range(LIMIT.capacity)} == {200}
+    assert status(at=LIMIT.per_seconds - 0.1) == 429
+    assert status(at=LIMIT.per_seconds + 0.1) == 200
+    assert judge.refused == 1

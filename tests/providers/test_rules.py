@@ -31,6 +31,7 @@ errors = st.builds(
 kinds = st.sampled_from(Kind)
 
 
+@settings(deadline=None)
 @given(errors, kinds)
 def test_only_what_certainly_did_not_happen_is_repeated_if_twice_would_be_twice(
     failed: ProviderError, kind: Kind
@@ -43,6 +44,7 @@ def test_only_what_certainly_did_not_happen_is_repeated_if_twice_would_be_twice(
             assert isinstance(failed, NotSent)
 
 
+@settings(deadline=None)
 @given(st.lists(errors, min_size=1, max_size=6), kinds)
 def test_the_final_error_is_the_most_doubtful_one_and_never_doubtful_for_a_read(
     failed: list[ProviderError], kind: Kind
@@ -132,6 +134,7 @@ def test_no_room_under_the_limit_is_not_sent() -> None:
     assert caught.value.reason == "rate_limit_wait"
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 200),
     st.floats(0.1, 1000),
@@ -176,6 +179,7 @@ def test_a_limit_that_lets_nothing_through_is_refused(capacity: int, per_seconds
         RateLimit(capacity, per_seconds)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10_000), st.floats(0.1, 1000))
 def test_a_limit_is_used_and_not_only_kept(capacity: int, per_seconds: float) -> None:
     limit = RateLimit(capacity, per_seconds)
@@ -209,6 +213,7 @@ def test_how_long_the_provider_asks_us_to_wait(
     assert wait_asked_for(headers, now=60.0) == seconds
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["retry-after", "x-ratelimit-reset"]), st.text()))
 def test_no_header_can_trip_the_reading_of_it(headers: dict[str, str]) -> None:
     wait = wait_asked_for(headers, now=60.0)
@@ -232,6 +237,7 @@ def test_only_codes_are_taken_from_an_error_body(body: object, code: str | None)
     assert error_code(body) == code
 
 
+@settings(deadline=None)
 @given(st.integers(300, 599))
 def test_every_status_has_a_meaning(status: int) -> None:
     from providers.ghl.transport import GHL
