@@ -41,6 +41,8 @@ def main() -> int:
             unlimited=arguments.unlimited,
             latency=arguments.latency_ms / 1000,
         )
+    except KeyboardInterrupt:
+        return 0
     except LeadEngineError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -180,6 +180,13 @@ class Crm:
         self.appointments = Documents("startTime", "dateUpdated")
         self.tasks = Documents("dateAdded", "dateUpdated")
         self.notes = Documents("dateAdded", "dateUpdated")
+        self._stores: dict[str, Messages | Documents] = {
+            "message": self.messages,
+            "opportunity": self.opportunities,
+            "appointment": self.appointments,
+            "task": self.tasks,
+            "note": self.notes,
+        }
         self.transcriptions: dict[str, Json] = {}
         self.enrolments: dict[tuple[str, str], str] = {}
 
@@ -221,13 +228,7 @@ class Crm:
             return "updated"
         if payload is not None and kind in ("task", "note"):
             payload = self._completed(record, payload)
-        store: Messages | Documents = {
-            "message": self.messages,
-            "opportunity": self.opportunities,
-            "appointment": self.appointments,
-            "task": self.tasks,
-            "note": self.notes,
-        }[kind]  # type: ignore[assignment]
+        store = self._stores[kind]
         if payload is None or op == "delete":
             store.delete(record_id)
             return "deleted"

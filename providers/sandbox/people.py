@@ -94,7 +94,7 @@ def text_message(seed: int, sid: str, phone: str, propensity: float, recent: int
         elif answer < stop + warm + 0.03:
             reply = pick(_COOL, seed, sid, "cool")
     minutes = min(lognormal(14.0, 1.2, seed, sid, "reply"), 60.0 * 30)
-    calls_back = error == 0 and not reply and uniform(seed, sid, "call") < 0.1 * propensity
+    calls_back = error == 0 and not reply and uniform(seed, sid, "call") < 0.04 + 0.1 * propensity
     return SmsReaction(error, delay, reply, timedelta(minutes=max(0.5, minutes)), calls_back)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from datetime import date
@@ -67,6 +68,8 @@ def serve(
         timeout_keep_alive=75,
         timeout_graceful_shutdown=2,
     )
+    # The server raises the signal that ended it again, once it is done: end as any program does.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.Server(config).run(sockets=[listener])
 
 

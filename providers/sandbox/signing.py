@@ -6,13 +6,18 @@ import base64
 import hashlib
 import hmac
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
+from leadengine.errors import LeadEngineError
+
 Form = dict[str, str]
+K = TypeVar("K", ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey, rsa.RSAPrivateKey)
 
 
 def twilio_signature(auth_token: str, url: str, form: Form) -> str:
@@ -32,13 +37,18 @@ class Keys:
 
     def __init__(self, folder: Path) -> None:
         self._ecdsa = _load_or_make(
-            folder / "sendgrid-webhook.pem", lambda: ec.generate_private_key(ec.SECP256R1())
+            folder / "sendgrid-webhook.pem",
+            ec.EllipticCurvePrivateKey,
+            lambda: ec.generate_private_key(ec.SECP256R1()),
         )
         self._ed25519 = _load_or_make(
-            folder / "ghl-webhook-ed25519.pem", ed25519.Ed25519PrivateKey.generate
+            folder / "ghl-webhook-ed25519.pem",
+            ed25519.Ed25519PrivateKey,
+            ed25519.Ed25519PrivateKey.generate,
         )
         self._rsa = _load_or_make(
             folder / "ghl-webhook-rsa.pem",
+            rsa.RSAPrivateKey,
             lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048),
         )
 
@@ -75,18 +85,23 @@ class Keys:
         return _public_pem(self._rsa)
 
 
-def _public_pem(key: object) -> str:
-    public = key.public_key()  # type: ignore[attr-defined]
-    return str(
-        public.public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        ).decode()
+def _public_pem(key: ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey) -> str:
+    pem = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
+    return pem.decode()
 
 
-def _load_or_make(path: Path, make):  # type: ignore[no-untyped-def]
+def _load_or_make(path: Path, kind: type[Any], make: Callable[[], K]) -> K:
     if path.exists():
-        return serialization.load_pem_private_key(path.read_bytes(), password=None)
+        known: Any = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        if not isinstance(known, kind):
+            raise LeadEngineError(
+                f"The sandbox's key file {path} holds a key of another kind.",
+                remedy="Delete the file; a new key is made at the next start.",
+            )
+        kept: K = known
+        return kept
     key = make()
     pem = key.private_bytes(
         serialization.Encoding.PEM,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from providers.sandbox.wire import Json
 
@@ -18,6 +20,12 @@ _FIELDS = {
     "msg_id", "from_email", "to_email", "subject", "status", "clicks", "opens",
     "last_event_time",
 }  # fmt: skip
+_ORDERS: dict[str, Callable[[Any, Any], Any]] = {
+    ">": operator.gt,
+    "<": operator.lt,
+    ">=": operator.ge,
+    "<=": operator.le,
+}
 _NAMES = {"clicks": "clicks_count", "opens": "opens_count"}
 
 
@@ -168,22 +176,16 @@ def _all(left: Test, right: Test) -> Test:
 
 
 def _compare(op: str, value: Callable[[Json], str], wanted: str) -> Test:
-    number = wanted.isdigit()
+    compare = _ORDERS.get(op)
+    if compare is None:
+        raise ValueError(f"invalid syntax: unknown operator {op!r}")
 
     def test(email: Json) -> bool:
-        have: str | int = value(email)
-        want: str | int = wanted
-        if number and str(have).isdigit():
-            have, want = int(have), int(wanted)
-        return {
-            ">": lambda: have > want,  # type: ignore[operator]
-            "<": lambda: have < want,  # type: ignore[operator]
-            ">=": lambda: have >= want,  # type: ignore[operator]
-            "<=": lambda: have <= want,  # type: ignore[operator]
-        }[op]()
+        have = value(email)
+        if wanted.isdigit() and have.isdigit():
+            return bool(compare(int(have), int(wanted)))
+        return bool(compare(have, wanted))
 
-    if op not in (">", "<", ">=", "<="):
-        raise ValueError(f"invalid syntax: unknown operator {op!r}")
     return test
 
 
