@@ -49,11 +49,16 @@ class ApolloApi:
         for root in ("", "/api/v1"):
             router.add("POST", f"{root}/people/match", self.match)
             router.add("POST", f"{root}/people/bulk_match", self.bulk_match)
+            router.add("GET", f"{root}/auth/health", self.health)
 
     def authenticate(self, request: Request, _route: Route) -> None:
         """Checks ``x-api-key``."""
         if request.headers.get("x-api-key") != self._key:
             raise refuse(401, "Invalid access credentials.")
+
+    def health(self, _request: Request) -> Reply:
+        """Whether the key is good; a bad one was refused before this."""
+        return reply({"healthy": True, "is_logged_in": True})
 
     def match(self, request: Request) -> Reply:
         """One person; ``{"person": null}`` where nobody fits."""
