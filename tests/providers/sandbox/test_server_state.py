@@ -17,6 +17,7 @@ import pytest
 
 from leadengine.errors import LeadEngineError
 from providers.sandbox.launcher import connect, start_sandbox
+from providers.sandbox.state import Sandbox
 from tests.providers.sandbox.conftest import World
 
 SIZE = {"contacts": 120, "seed": 5, "unlimited": True}
@@ -81,10 +82,10 @@ def test_everything_answered_survives_sigkill(home: Path) -> None:
 
 def test_ids_do_not_repeat_after_a_restart(home: Path) -> None:
     sids = set()
-    for _ in range(3):
+    for _ in range(2):
         with start_sandbox(home, **SIZE) as process:
             sids |= {World(process).text("+18135550101").json()["sid"] for _ in range(3)}
-    assert len(sids) == 9
+    assert len(sids) == 6
 
 
 def test_the_same_history_gives_the_same_future(home: Path, tmp_path: Path) -> None:
@@ -106,17 +107,18 @@ def test_the_same_history_gives_the_same_future(home: Path, tmp_path: Path) -> N
 
 
 def test_another_brokerage_is_refused(home: Path) -> None:
-    start_sandbox(home, **SIZE).stop()
+    Sandbox(home / "sandbox", 120, 5, None).close()
     with pytest.raises(LeadEngineError, match="seed=5, not seed=6"):
-        start_sandbox(home, **{**SIZE, "seed": 6})
+        Sandbox(home / "sandbox", 120, 6, None)
+    with pytest.raises(LeadEngineError, match="contacts=120, not contacts=60"):
+        Sandbox(home / "sandbox", 60, 5, None)
 
 
 def test_two_sandboxes_on_one_folder_are_refused(home: Path) -> None:
-    with (
-        start_sandbox(home, **SIZE),
-        pytest.raises(LeadEngineError, match=r"cannot be opened.*other sandbox"),
-    ):
+    first = Sandbox(home / "sandbox", 120, 5, None)
+    with pytest.raises(LeadEngineError, match=r"cannot be opened.*other sandbox"):
         start_sandbox(home, **SIZE)
+    first.close()
 
 
 def test_a_taken_port_is_named(home: Path) -> None:
