@@ -3,37 +3,48 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import pickle
 from datetime import date
 from pathlib import Path
 
-from providers.sandbox import simulation
+from leadengine.errors import LeadEngineError
 from providers.sandbox.simulation import generate
 from providers.sandbox.simulation.model import Brokerage
 
 
-def load_brokerage(folder: Path, seed: int, contacts: int, anchor: date) -> Brokerage:
-    """The brokerage, from the cache in ``folder`` if it is there and sound."""
-    path = folder / f"brokerage-{seed}-{contacts}-{anchor.isoformat()}-{_code_digest()}.pickle"
-    if path.exists():
-        brokerage = _read(path)
-        if brokerage is not None:
-            return brokerage
+def load_brokerage(
+    folder: Path, seed: int, contacts: int, anchor: date, *, has_history: bool
+) -> Brokerage:
+    """The brokerage of ``folder``, generated when there is none yet.
+
+    A folder keeps the brokerage that it began with, also when a newer version of the simulation
+    would make another: what happened since, in the journal, speaks of those people.
+
+    Args:
+        folder: of the sandbox's state.
+        seed: of everything drawn.
+        contacts: how many people.
+        anchor: the day (UTC) around which the simulation lies.
+        has_history: the journal holds changes, so that another brokerage would not do.
+
+    Raises:
+        LeadEngineError: there is history, and the brokerage it belongs to cannot be read.
+    """
+    path = folder / f"brokerage-{seed}-{contacts}-{anchor.isoformat()}.pickle"
+    brokerage = _read(path) if path.exists() else None
+    if brokerage is not None:
+        return brokerage
+    if has_history:
+        raise LeadEngineError(
+            f"The sandbox's state in {folder} was made by another version.",
+            remedy="Delete that folder; its people are simulated, and new ones are made.",
+        )
     brokerage = generate(seed, contacts, anchor)
     draft = path.with_suffix(".new")
     with draft.open("wb") as file:
         pickle.dump(brokerage, file, protocol=pickle.HIGHEST_PROTOCOL)
     draft.rename(path)
     return brokerage
-
-
-def _code_digest() -> str:
-    """Changes with the simulation's code, so that a file made by other code is not used."""
-    sha = hashlib.sha256()
-    for file in sorted(Path(simulation.__file__).parent.glob("*.py")):
-        sha.update(file.read_bytes())
-    return sha.hexdigest()[:12]
 
 
 def _read(path: Path) -> Brokerage | None:

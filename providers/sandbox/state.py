@@ -82,7 +82,9 @@ class Sandbox:
         self.journal = Journal(state_dir / "sandbox.sqlite3")
         self.seed, self.contacts = seed, contacts
         self.anchor = self._claim(state_dir, contacts, seed, anchor)
-        self.brokerage = load_brokerage(state_dir, seed, contacts, self.anchor)
+        self.brokerage = load_brokerage(
+            state_dir, seed, contacts, self.anchor, has_history=self.journal.seq > 0
+        )
         self.keys = Keys(state_dir)
         self.faults = Faults(seed)
         self.credentials = self._make_credentials()

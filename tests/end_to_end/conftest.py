@@ -33,14 +33,15 @@ class Engine:
 
     def ledger(self) -> list[dict[str, object]]:
         """Every message that the sandbox's providers accepted."""
-        answer = httpx.get(f"{self.sandbox.url}/_ledger/messages", timeout=30).json()
-        messages: list[dict[str, object]] = answer["messages"]
+        messages: list[dict[str, object]] = httpx.get(
+            f"{self.sandbox.url}/_ledger/messages", timeout=30
+        ).json()
         return messages
 
     def truth(self) -> dict[str, dict[str, object]]:
         """The sandbox's contacts by id."""
         answer = httpx.get(f"{self.sandbox.url}/_truth/contacts", timeout=30).json()
-        return {contact["id"]: contact for contact in answer["contacts"]}
+        return {contact["id"]: contact for contact in answer}
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
         """The rows of a query on the engine's database."""

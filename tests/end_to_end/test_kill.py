@@ -51,7 +51,7 @@ def test_run_goes_on_after_sigkill_of_its_process_group(
             timeout=600,
         )
         assert last.returncode == 0, last.stdout + last.stderr
-        ledger = httpx.get(f"{sandbox.url}/_ledger/messages", timeout=30).json()["messages"]
+        ledger = httpx.get(f"{sandbox.url}/_ledger/messages", timeout=30).json()
         database = open_database(load_settings(_env_file=None, leadengine_home=home))
         with database.connect() as connection:
             rows = connection.execute(
