@@ -91,6 +91,45 @@ def approve_batch(
     return Approval(batch_id, full_digest, approved_by.strip(), now, now + APPROVAL_LASTS)
 
 
+def cancel_batch(database: Database, batch_id: UUID, *, cancelled_by: str, clock: Clock) -> int:
+    """Calls a batch off. What a worker has claimed already still goes out.
+
+    Returns:
+        How many queued messages were cancelled; a later batch may send those.
+
+    Raises:
+        BatchError: the batch is unknown, or finished.
+    """
+    now = clock.now()
+    with database.connect() as connection:
+        batch = lock_batch(connection, batch_id)
+        if batch["status"] in {"done", "cancelled"}:
+            raise BatchError(
+                f"Batch {batch_id} is {batch['status']} and cannot be cancelled.",
+                remedy="What has been sent cannot be called back.",
+            )
+        cancelled = connection.execute(
+            "update ops.sends set status = 'cancelled', status_reason = 'batch_cancelled',"
+            " settled_at = %s, idempotency_key = idempotency_key || '#cancelled:' || send_id"
+            " where batch_id = %s and status = 'intent'",
+            (now, batch_id),
+        ).rowcount
+        connection.execute(
+            "update ops.batches set status = 'cancelled', finished_at = %s where batch_id = %s",
+            (now, batch_id),
+        )
+        audit(
+            connection,
+            at=now,
+            actor=cancelled_by,
+            action="batch_cancelled",
+            entity="batch",
+            entity_id=str(batch_id),
+            detail={"cancelled": cancelled},
+        )
+    return cancelled
+
+
 def lock_batch(connection: psycopg.Connection, batch_id: UUID) -> dict[str, Any]:
     """The batch's row, locked until the transaction ends.
 

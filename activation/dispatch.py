@@ -23,7 +23,7 @@ from activation.policy import DispatchPolicy, policy_for
 from activation.preflight import Preflight
 from activation.rulebook import RuleBook, current_rules
 from activation.senders import Sender, senders
-from activation.settle import settle
+from activation.settle import LookupMemory, settle
 from activation.types import DispatchReport, SettleReport
 from activation.unsubscribe import secret_key
 from leadengine.clock import Clock
@@ -118,6 +118,7 @@ def dispatch_due(
     *,
     policy: DispatchPolicy | None = None,
     preflight: Preflight | None = None,
+    memory: LookupMemory | None = None,
 ) -> DispatchReport:
     """One round of the long-running worker: settles what is open and sends what is due.
 
@@ -127,14 +128,15 @@ def dispatch_due(
         settings: senders and addresses.
         clock: tells the time.
         policy: patience; the default suits the settings.
-        preflight: kept between rounds, so that the CRM is asked only for what is new.
+        preflight: kept between rounds, so that the CRM is not asked every moment.
+        memory: kept between rounds, so that lost answers are not looked up every moment.
 
     Raises:
         PreflightError, DispatchHalted: as :func:`dispatch_batch`.
     """
     policy = policy or policy_for(settings)
     found = senders(settings, database)
-    run = _Run(database, clients, settings, found, clock, policy, None, preflight)
+    run = _Run(database, clients, settings, found, clock, policy, None, preflight, memory)
     tally, settled, cancelled = run.once()
     report = DispatchReport(batch_id=None)
     _add(report, tally, settled, cancelled, None)
@@ -174,6 +176,7 @@ class _Run:
         policy: DispatchPolicy,
         progress: Progress | None,
         preflight: Preflight | None = None,
+        memory: LookupMemory | None = None,
     ) -> None:
         self._database = database
         self._clients = clients
@@ -182,14 +185,13 @@ class _Run:
         self._policy = policy
         self._progress = progress
         self._preflight = preflight or Preflight()
+        self._memory = memory or LookupMemory()
         self._rules: RuleBook = current_rules()
         self._courier = Courier(clients, settings, found, secret_key(settings))
 
     def once(self) -> tuple[_Tally, SettleReport, dict[str, int]]:
         """Settles, asks the CRM, and sends until nothing is due."""
-        settled = settle(
-            self._database, self._clients, self._settings, self._clock, policy=self._policy
-        )
+        settled = self._settle()
         cancelled = self._preflight.run(self._database, self._clients, self._clock, self._policy)
         tally = _Tally()
         due = _due(self._database, self._clock.now())
@@ -203,11 +205,18 @@ class _Run:
                 for future in futures:
                     future.result()
             # Lost answers are usually found at once; only an absence has to wait.
-            later = settle(
-                self._database, self._clients, self._settings, self._clock, policy=self._policy
-            )
-            settled.add(later)
+            settled.add(self._settle())
         return tally, settled, cancelled
+
+    def _settle(self) -> SettleReport:
+        return settle(
+            self._database,
+            self._clients,
+            self._settings,
+            self._clock,
+            policy=self._policy,
+            memory=self._memory,
+        )
 
     def _drain(self, worker: str, tally: _Tally) -> None:
         try:

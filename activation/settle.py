@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -24,8 +26,31 @@ from providers.factory import Clients
 from warehouse.database import Database
 
 _log = get_logger("activation.settle")
-_AT_ONCE = 500
+_AT_ONCE = 100
 _BY_HAND = "cannot_be_looked_up"
+
+
+@dataclass(slots=True)
+class LookupMemory:
+    """When each message was last looked up, so that providers are not asked every moment.
+
+    The first look is at once, the next after 2 seconds, then each twice as late, up to 2 minutes.
+    """
+
+    asked: dict[UUID, tuple[float, int]] = field(default_factory=dict)
+
+    def is_due(self, send_id: UUID) -> bool:
+        """Whether it is time to look (again); counts as a look if so."""
+        now = time.monotonic()
+        last, looks = self.asked.get(send_id, (now, 0))
+        if looks and now - last < min(2.0**looks, 120.0):
+            return False
+        self.asked[send_id] = (now, looks + 1)
+        return True
+
+    def forget(self, send_id: UUID) -> None:
+        """The message is settled."""
+        self.asked.pop(send_id, None)
 
 
 def settle(
@@ -34,8 +59,9 @@ def settle(
     settings: Settings,
     clock: Clock,
     *,
-    batch_id: UUID | None = None,
     policy: DispatchPolicy | None = None,
+    memory: LookupMemory | None = None,
+    ask_again: bool = False,
 ) -> SettleReport:
     """Finds out about every message whose answer was lost, and about claims of dead workers.
 
@@ -44,26 +70,66 @@ def settle(
     message stays ``unsettled`` for a person (see :func:`resolve_send`).
 
     Several processes may settle at once; each message is looked up by one of them.
+
+    Args:
+        database: where the messages are.
+        clients: the providers.
+        settings: choose the policy where none is given.
+        clock: tells the time.
+        policy: how long an absence must last.
+        memory: kept between calls, it spaces the looks at one message.
+        ask_again: also about those that could not be looked up before.
     """
     policy = policy or policy_for(settings)
+    memory = memory or LookupMemory()
     report = SettleReport()
     now = clock.now()
     with database.connect() as connection:
         release_dead_claims(connection, now)
-        connection.commit()
-        with connection.cursor(row_factory=dict_row) as cursor:
-            rows = cursor.execute(
-                "select * from ops.sends where status = 'unsettled'"
-                " and (%(batch_id)s::uuid is null or batch_id = %(batch_id)s)"
-                " order by claimed_at, send_id limit %(limit)s for update skip locked",
-                {"batch_id": batch_id, "limit": _AT_ONCE},
-            ).fetchall()
-        if not rows:
-            return report
-        found, blind = _look_up(connection, clients, rows)
-        for row in rows:
-            _settle_one(connection, row, found, blind, policy, now, report)
+    after: tuple[datetime, UUID] = (datetime.min.replace(tzinfo=UTC), UUID(int=0))
+    while True:
+        with database.connect() as connection:
+            rows = _unsettled(connection, after, ask_again)
+            if not rows:
+                break
+            after = (rows[-1]["claimed_at"], rows[-1]["send_id"])
+            due = [row for row in rows if memory.is_due(row["send_id"])]
+            report.waiting += len(rows) - len(due)
+            found, blind = _look_up(connection, clients, due)
+            for row in due:
+                if _settle_one(connection, row, found, blind, policy, now, report):
+                    memory.forget(row["send_id"])
+    report.by_hand = len(unsettled_by_hand(database))
     return report
+
+
+def unsettled_by_hand(database: Database) -> list[dict[str, Any]]:
+    """The messages that only a person can settle: id, lead, channel, provider and time (UTC)."""
+    with database.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            "select send_id, lead_id, location_id, channel, provider, claimed_at from ops.sends"
+            " where status = 'unsettled' and status_reason = %s order by claimed_at, send_id",
+            (_BY_HAND,),
+        ).fetchall()
+
+
+def _unsettled(
+    connection: psycopg.Connection, after: tuple[datetime, UUID], ask_again: bool
+) -> list[dict[str, Any]]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            "select * from ops.sends where status = 'unsettled'"
+            " and (%(ask_again)s or status_reason is distinct from %(by_hand)s)"
+            " and (claimed_at, send_id) > (%(at)s, %(send_id)s)"
+            " order by claimed_at, send_id limit %(limit)s for update skip locked",
+            {
+                "ask_again": ask_again,
+                "by_hand": _BY_HAND,
+                "at": after[0],
+                "send_id": after[1],
+                "limit": _AT_ONCE,
+            },
+        ).fetchall()
 
 
 def release_dead_claims(connection: psycopg.Connection, now: datetime) -> int:
@@ -168,8 +234,9 @@ def _taken(connection: psycopg.Connection, address: str) -> set[str]:
 
 def _why(error: ProviderError) -> str:
     _log.warning("a lost answer could not be looked up: %s", error.message)
-    # A refusal will be the same tomorrow; an outage will not.
-    return _BY_HAND if isinstance(error, Rejected) else "provider_unavailable"
+    # What the account lacks it will lack tomorrow; an outage or a wrong token ends.
+    lacking = isinstance(error, Rejected) and error.status in {403, 404}
+    return _BY_HAND if lacking else "provider_unavailable"
 
 
 def _settle_one(
@@ -180,7 +247,8 @@ def _settle_one(
     policy: DispatchPolicy,
     now: datetime,
     report: SettleReport,
-) -> None:
+) -> bool:
+    """True once the message is settled."""
     send_id = row["send_id"]
     if send_id in found:
         report.found += 1
@@ -191,19 +259,16 @@ def _settle_one(
             (found[send_id], now, now, send_id),
         )
         _note(connection, row, "send_found_at_provider", now)
-        return
+        return True
     if send_id in blind:
-        if blind[send_id] == _BY_HAND:
-            report.by_hand += 1
-        else:
-            report.waiting += 1
+        report.waiting += blind[send_id] != _BY_HAND
         connection.execute(
             "update ops.sends set status_reason = %s where send_id = %s", (blind[send_id], send_id)
         )
-        return
+        return False
     if now - row["claimed_at"] < policy.grace(row["provider"] or "sendgrid"):
         report.waiting += 1
-        return
+        return False
     report.returned += 1
     connection.execute(
         "update ops.sends set status = 'intent', status_reason = 'absent_at_provider',"
@@ -211,6 +276,7 @@ def _settle_one(
         (now, send_id),
     )
     _note(connection, row, "send_absent_at_provider", now)
+    return True
 
 
 def _note(connection: psycopg.Connection, row: dict[str, Any], action: str, now: datetime) -> None:

@@ -12,6 +12,7 @@ from activation.dispatch import DispatchHalted, dispatch_due
 from activation.policy import DispatchPolicy, policy_for
 from activation.preflight import Preflight
 from activation.receipts import sync_receipts
+from activation.settle import LookupMemory
 from leadengine.clock import Clock
 from leadengine.errors import DatabaseUnavailableError, LeadEngineError
 from leadengine.log import get_logger
@@ -53,12 +54,18 @@ def run_worker(
     if stop is None:
         _end_on_signals(ending)
     policy = policy or policy_for(settings)
-    preflight = Preflight()
+    preflight, memory = Preflight(), LookupMemory()
     while not ending.is_set():
         pause = every
         try:
             report = dispatch_due(
-                database, clients, settings, clock, policy=policy, preflight=preflight
+                database,
+                clients,
+                settings,
+                clock,
+                policy=policy,
+                preflight=preflight,
+                memory=memory,
             )
             sync_receipts(database, clock)
             if report.sent or report.cancelled or report.rejected or report.settled.found:

@@ -60,7 +60,8 @@ class Target:
     @property
     def digest(self) -> str:
         """Names what is written, the time of scoring left out: it alone is no change."""
-        written = json.dumps([self.score, self.tier, self.reason])
+        # The same reasons in another order say nothing new.
+        written = json.dumps([self.score, self.tier, sorted(self.reason.split("; "))])
         return hashlib.sha256(written.encode()).hexdigest()
 
     @property

@@ -50,7 +50,7 @@ def kill_after(process: subprocess.Popen[str], dots: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_killed_again_and_again_it_sends_each_message_once(world: World, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - moments to kill at, repeatable
     people(world, 60)

@@ -71,7 +71,7 @@ def may_send(state: ChannelState) -> bool:
     )
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=1_000, deadline=None)
 @given(candidate=candidates, now=moments, channels=channel_lists, share=st.floats(0, 0.5))
 def test_one_decision_and_never_one_that_the_rules_forbid(
     candidate: Candidate, now: datetime, channels: list[Channel], share: float

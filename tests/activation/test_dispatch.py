@@ -4,15 +4,17 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
 
+from activation.approve import BatchError, cancel_batch
 from activation.consent import opt_out
 from activation.dispatch import DispatchHalted, dispatch_due
 from activation.policy import DispatchPolicy
 from activation.preflight import PreflightError
-from activation.settle import resolve_send, settle
+from activation.settle import LookupMemory, resolve_send, settle, unsettled_by_hand
 from activation.unsubscribe import make_token, secret_key, unsubscribe
 from activation.worker import run_worker
 from leadengine.settings import Settings
@@ -372,6 +374,10 @@ def test_what_cannot_be_looked_up_waits_for_a_person(world: World) -> None:
     assert report.settled.by_hand == 1
     assert report.left == {"unsettled": 1}
     world.no_faults()
+    [waiting] = unsettled_by_hand(world.database)
+    assert waiting["provider"] == "sendgrid"
+    # Nobody asks about it again, unless told to.
+    assert settle(world.database, world.clients, world.settings, world.clock).found == 0
     [(send_id,)] = rows(world.database, "select send_id from ops.sends")
     resolve_send(world.database, send_id, was_sent=True, resolved_by="Mia", clock=world.clock)
     with pytest.raises(Exception, match="unsettled"):
@@ -380,3 +386,39 @@ def test_what_cannot_be_looked_up_waits_for_a_person(world: World) -> None:
         ("sent", "resolved_by_hand")
     ]
     assert len(world.ledger()) == 1
+
+
+def test_what_could_not_be_looked_up_is_found_when_asked_again(world: World) -> None:
+    add_leads(world.database, [Lead("a", world.locations[0])])
+    batch = approved(world)
+    world.fault(provider="sendgrid", kind="drop_response", rate=1, method="POST")
+    world.fault(provider="sendgrid", kind="status", value=403, rate=1, path="/v3/messages")
+    dispatch(world, batch)
+    world.no_faults()
+    report = settle(world.database, world.clients, world.settings, world.clock, ask_again=True)
+    assert (report.found, report.by_hand) == (1, 0)
+    assert_books_agree(world, 1)
+
+
+def test_looks_at_one_message_are_spaced() -> None:
+    memory = LookupMemory()
+    one, other = uuid4(), uuid4()
+    assert [memory.is_due(one), memory.is_due(one), memory.is_due(other)] == [True, False, True]
+    memory.forget(one)
+    assert memory.is_due(one)
+
+
+def test_a_cancelled_batch_sends_nothing_more_and_frees_its_leads(world: World) -> None:
+    people(world, 8)
+    world.clock.advance(timedelta(hours=12))
+    batch = approved(world)
+    assert dispatch(world, batch).sent == {"email": 4}
+    assert cancel_batch(world.database, batch, cancelled_by="Mia", clock=world.clock) == 4
+    with pytest.raises(BatchError, match="cancelled"):
+        cancel_batch(world.database, batch, cancelled_by="Mia", clock=world.clock)
+    with pytest.raises(BatchError, match="cancelled"):
+        dispatch(world, batch)
+    world.clock.advance(timedelta(hours=12))
+    assert len(world.ledger()) == 4
+    assert plan_and_send(world).sent == {"sms": 4}
+    assert_books_agree(world, 8)
