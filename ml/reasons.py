@@ -87,9 +87,9 @@ def reasons(
 
 
 def sentence(feature: str, value: Any, contribution: float) -> str:
-    """One reason as a broker reads it, with the way it moves the score."""
-    way = "raises the score" if contribution > 0 else "lowers the score"
-    return f"{describe(feature, value)} ({way})"
+    """One reason as a broker reads it; what lowers the score says so."""
+    said = describe(feature, value)
+    return said if contribution > 0 else f"Against: {said[0].lower()}{said[1:]}"
 
 
 def describe(feature: str, value: Any) -> str:

@@ -44,6 +44,7 @@ _CHOOSE = re.compile(
 _TRUE = frozenset({"1", "1.0", "true", "t", "yes", "y"})
 _FALSE = frozenset({"0", "0.0", "false", "f", "no", "n"})
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([ T].*)?|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}([ ,].*)?")
+_THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?")
 _LEADING_ZERO = re.compile(r"0\d+")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _WORDS = re.compile(r"[a-z]+|\d+")
@@ -207,9 +208,15 @@ def is_placeholder(text: str) -> bool:
 
 
 def parse_number(value: Any) -> float:
-    """A number, or NaN where there is none; reads ``1,200``, ``$35.5`` and ``12 %``."""
+    """A number, or NaN where there is none; reads ``1,200``, ``1,5``, ``$35.5`` and ``12 %``.
+
+    A comma before every group of three digits separates thousands; a single other one is a
+    decimal comma.
+    """
     if isinstance(value, str):
-        text = value.strip().replace(",", "").removeprefix("$").removesuffix("%").strip()
+        text = value.strip().strip("$€£%").strip()
+        if "," in text:
+            text = text.replace(",", "" if _THOUSANDS.fullmatch(text) else ".")
         try:
             number = float(text)
         except ValueError:

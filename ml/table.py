@@ -119,6 +119,12 @@ def read_outcome(table: FlatTable, target: str) -> tuple[FlatTable, Matrix]:
     odd = [text for text in counts if text not in _POSITIVE | _NEGATIVE]
     if odd:
         line = table.lines[texts.index(odd[0])]
+        if len(counts) == 2:
+            raise TableError(
+                f"{where} holds {' and '.join(map(repr, counts))}, which do not say which of them "
+                "is a conversion.",
+                remedy="Recode it to 1 and 0 (yes/no, true/false and won/lost are read too).",
+            )
         shown = ", ".join(repr(text) for text in list(counts)[:5])
         raise TableError(
             f"{where} is not binary: it holds {len(counts)} different values ({shown}"

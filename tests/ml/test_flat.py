@@ -212,6 +212,7 @@ def with_target(*values: str) -> list[list[str]]:
         (lead_rows(60), {"time_column": "Source"}, "can be read in 0 of 60 rows only"),
         (with_target(""), {}, "is empty in all 60 rows"),
         (with_target("0", "1", "maybe"), {}, "such as 'maybe' on line 4"),
+        (with_target("hot", "cold"), {}, "holds 'hot' and 'cold', which do not say"),
         (with_target("1"), {}, "holds one outcome only ('1' in 60 rows)"),
         (lead_rows(8), {}, "too few of one outcome"),
         (lead_rows(60), {"exclude": HEADER[1:6]}, "No column can serve as a feature"),

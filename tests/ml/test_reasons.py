@@ -50,8 +50,8 @@ def test_reasons_are_exact_few_and_of_different_themes(
         for reason in found:
             position = model.schema.names.index(reason["feature"])
             assert reason["contribution"] == pytest.approx(contributions[i, position], abs=1e-6)
-            up = reason["contribution"] > 0
-            assert reason["sentence"].endswith("(raises the score)" if up else "(lowers the score)")
+            against = reason["sentence"].startswith("Against: ")
+            assert against is (reason["contribution"] < 0)
 
 
 def test_a_lead_that_replies_is_told_so(model: LeadModel, frame: pd.DataFrame) -> None:
@@ -59,7 +59,7 @@ def test_a_lead_that_replies_is_told_so(model: LeadModel, frame: pd.DataFrame) -
            "appointments_pending_count": 1}  # fmt: skip
     (found,) = reasons(model, model.schema.encode_row(row), [row])
     said = " ".join(reason["sentence"] for reason in found)
-    assert "Has an appointment ahead (raises the score)" in said
+    assert "Has an appointment ahead" in said
     assert "wrote or called" in said.lower()
 
 
@@ -81,7 +81,8 @@ def test_a_lead_that_replies_is_told_so(model: LeadModel, frame: pd.DataFrame) -
 )
 def test_values_in_words(feature: str, value: object, says: str) -> None:
     assert describe(feature, value) == says
-    assert sentence(feature, value, -0.1) == f"{says} (lowers the score)"
+    assert sentence(feature, value, 0.1) == says
+    assert sentence(feature, value, -0.1) == f"Against: {says[0].lower()}{says[1:]}"
 
 
 def test_every_feature_of_the_warehouse_has_sentences() -> None:

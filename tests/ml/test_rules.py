@@ -328,13 +328,24 @@ def test_answers_are_not_placeholders(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [("1,200.50", 1200.5), ("$35", 35), (" 12 %", 12), (Decimal("1.10"), 1.1), (True, 1), (7, 7)],
+    [
+        ("1,200.50", 1200.5),
+        ("1,234,567", 1234567),
+        ("1,5", 1.5),
+        ("$35", 35),
+        (" 12 %", 12),
+        (Decimal("1.10"), 1.1),
+        (True, 1),
+        (7, 7),
+    ],
 )
 def test_numbers_are_read(value: Any, number: float) -> None:
     assert parse_number(value) == number
 
 
-@pytest.mark.parametrize("value", ["", "abc", None, "inf", float("nan"), "1e999", object()])
+@pytest.mark.parametrize(
+    "value", ["", "abc", None, "inf", float("nan"), "1e999", "1,2,3", object()]
+)
 def test_what_is_no_number_is_missing(value: Any) -> None:
     assert np.isnan(parse_number(value))
 
