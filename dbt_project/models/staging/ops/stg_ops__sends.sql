@@ -1,3 +1,6 @@
+{# A table: a view would stand in the way of migrations of ops.sends. #}
+{{ config(materialized='table', indexes=[{'columns': ['provider_message_id']}]) }}
+
 with source as (
 
     select * from {{ source('ops', 'sends') }}
