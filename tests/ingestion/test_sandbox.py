@@ -18,6 +18,7 @@ from providers.factory import Clients, build_clients
 from providers.limits import LocalRateLimiter
 from providers.sandbox.launcher import SandboxProcess, start_sandbox
 from providers.sendgrid import EmailMessage
+from tests.ingestion.conftest import UNLIMITED
 from warehouse.database import Database
 
 
@@ -36,22 +37,25 @@ def now(box: SandboxProcess) -> datetime:
     return datetime.fromisoformat(get(box, "/_health")["now"]).astimezone(UTC)
 
 
-@pytest.fixture
-def box(tmp_path: Path) -> Iterator[SandboxProcess]:
-    """A sandbox of this test's own, without rate limits, since the test changes it."""
-    with start_sandbox(tmp_path, contacts=120, seed=5, unlimited=True) as process:
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    """A sandbox of these tests' own, without rate limits, since they change it."""
+    home = tmp_path_factory.mktemp("ingestion-sandbox")
+    with start_sandbox(home, contacts=120, seed=5, unlimited=True) as process:
         yield process
 
 
 @pytest.fixture
 def own_settings(settings: Settings, box: SandboxProcess, tmp_path: Path) -> Settings:
-    home = settings.model_copy(update={"leadengine_home": tmp_path, "apollo_budget": 25})
-    return home.use_sandbox(box.url, box.credentials)
+    """Settings whose providers are ``box``, with small budgets."""
+    more = {"leadengine_home": tmp_path, "apollo_budget": 25, "transcription_budget": 5}
+    return settings.model_copy(update=more).use_sandbox(box.url, box.credentials)
 
 
 @pytest.fixture
 def clients(own_settings: Settings) -> Iterator[Clients]:
-    with build_clients(own_settings, LocalRateLimiter()) as clients:
+    """Clients of ``box``."""
+    with build_clients(own_settings, LocalRateLimiter(), limits=UNLIMITED) as clients:
         yield clients
 
 
@@ -108,7 +112,7 @@ def test_a_full_load_equals_the_sandbox_and_follows_it(
     assert {one.rows_loaded for one in again if one.table not in budgeted} == {0}
 
     # Days pass at the brokerage: people write, change, merge and vanish.
-    for _ in range(4):
+    for _ in range(3):
         post(box, "/_clock", {"advance_seconds": 86_400})
         clock = FixedClock(now(box))
         load_source(db, clients, own_settings, "ghl", clock=clock)
@@ -174,7 +178,8 @@ def test_messages_that_we_send_come_back_with_their_location(
     with db.connect() as connection:
         texts = connection.execute(
             "select sid, location_id, to_number, body, direction from raw_twilio.messages "
-            "where direction like 'outbound%'"
+            "where sid = %s",
+            (receipt.sid,),
         ).fetchall()
         emails = connection.execute(
             "select location_id, to_email, subject from raw_sendgrid.email_activity"
