@@ -1,6 +1,7 @@
 """Settings from the environment or ``.env``; the names are the contract in ``.env.example``."""
 
 import os
+import tempfile
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -213,9 +214,9 @@ class Settings(BaseSettings):
         """
         try:
             self.home.mkdir(parents=True, exist_ok=True)
-            probe = self.home / f".probe-{os.getpid()}"
-            probe.touch()
-            probe.unlink()
+            # A name of its own each time: threads and processes may ask at once.
+            with tempfile.NamedTemporaryFile(dir=self.home, prefix=".probe-"):
+                pass
         except OSError as error:
             raise SettingsError(
                 f"The state folder LEADENGINE_HOME={self.home} cannot be written: "
