@@ -32,7 +32,7 @@ def create_raw_tables(connection: psycopg.Connection) -> None:
             sql.SQL("create table if not exists {} ({}, primary key ({}))").format(
                 sql.Identifier(spec.schema, spec.table),
                 sql.SQL(", ").join(
-                    sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))  # type: ignore[arg-type]
+                    sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
                     for name, kind in spec.sql_types.items()
                 ),
                 sql.SQL(", ").join(map(sql.Identifier, spec.primary_key)),
