@@ -5,6 +5,7 @@ import threading
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,6 +88,7 @@ class TrainingSet:
 
 
 _loaded: dict[tuple[str, str], Champion] = {}
+_current: dict[str, tuple[float, Champion]] = {}
 _lock = threading.Lock()
 
 
@@ -211,12 +213,24 @@ def has_champion(settings: Settings, database: Database) -> bool:
     return _version(tracking.configure(settings, database), CHAMPION) is not None
 
 
-def load_champion(settings: Settings, database: Database) -> Champion:
+def load_champion(
+    settings: Settings, database: Database, *, max_age_seconds: float = 0.0
+) -> Champion:
     """The champion in native form; fetched once per version and process.
+
+    Args:
+        settings: where MLflow is.
+        database: the warehouse.
+        max_age_seconds: for how long an earlier answer to which version is champion may stand in
+            for a question to MLflow.
 
     Raises:
         LeadEngineError: there is none, or MLflow cannot be used.
     """
+    uri = tracking.tracking_uri(settings, database)
+    known = _current.get(uri)
+    if known is not None and monotonic() - known[0] < max_age_seconds:
+        return known[1]
     client = tracking.configure(settings, database)
     version = _version(client, CHAMPION)
     if version is None:
@@ -224,13 +238,14 @@ def load_champion(settings: Settings, database: Database) -> Champion:
             f"There is no champion of {tracking.REGISTERED_MODEL}.",
             remedy="Train one: run `leadengine run` or the Dagster job `train`.",
         )
-    key = (tracking.tracking_uri(settings, database), version)
     with _lock:
-        if key not in _loaded:
-            uri = f"models:/{tracking.REGISTERED_MODEL}/{version}"
-            model = registry.load_model(uri, settings, database)
-            _loaded[key] = Champion(model, tracking.REGISTERED_MODEL, version)
-        return _loaded[key]
+        if (uri, version) not in _loaded:
+            name = tracking.REGISTERED_MODEL
+            model = registry.load_model(f"models:/{name}/{version}", settings, database)
+            _loaded[uri, version] = Champion(model, name, version)
+        champion = _loaded[uri, version]
+        _current[uri] = (monotonic(), champion)
+        return champion
 
 
 def _split(data: TrainingSet, settings: Settings) -> Split:

@@ -16,7 +16,7 @@ import pandas as pd
 from leadengine.errors import LeadEngineError
 from ml.calibration import LIMIT, fit_calibrator, logit, sigmoid
 from ml.evaluation import log_loss
-from ml.members import Boosting, Linear, Member, Prior, design, design_terms
+from ml.members import Boosting, Linear, Member, Prior, Term, design, design_terms
 from ml.model import LeadModel, tier_thresholds
 from ml.schema import Matrix, Schema, infer_schema
 
@@ -28,6 +28,8 @@ _LEAST_FOR_BOOSTING = 60
 _LARGE = 20_000
 _HUGE = 100_000
 _MAX_ROUNDS = 600
+# How weakly the linear model is held back: inverse of the penalty on its coefficients.
+_STRENGTHS = (0.003, 0.02, 0.15)
 _PATIENCE = 40
 _BOOSTING = {
     "objective": "binary",
@@ -168,31 +170,36 @@ def _folds(label: Matrix, groups: "np.ndarray[Any, Any]", seed: int) -> Iterator
 def _try_linear(
     schema: Schema, matrix: Matrix, label: Matrix, folds: Sequence[tuple[Rows, Rows]]
 ) -> Candidate:
-    best: Candidate | None = None
-    for strength in (0.01, 0.1):
-        out = np.empty(len(label))
-        for train, test in folds:
-            member = _fit_linear(schema, matrix[train], label[train], strength)
+    outs = {strength: np.empty(len(label)) for strength in _STRENGTHS}
+    for train, test in folds:
+        terms = design_terms(schema, matrix[train])
+        columns = design(terms, matrix[train])
+        for strength, out in outs.items():
+            member = _fit_terms(schema, terms, columns, label[train], strength)
             out[test] = member.log_odds(matrix[test])
-        out = np.clip(out, -LIMIT, LIMIT)
-        loss = log_loss(label, sigmoid(out))
-        if best is None or loss < best.loss:
-            best = Candidate("logistic", out, {"C": strength}, loss)
-    assert best is not None  # noqa: S101 - the loop above runs
-    return best
+    clipped = {strength: np.clip(out, -LIMIT, LIMIT) for strength, out in outs.items()}
+    losses = {strength: log_loss(label, sigmoid(out)) for strength, out in clipped.items()}
+    best = min(losses, key=lambda strength: losses[strength])
+    return Candidate("logistic", clipped[best], {"C": best}, losses[best])
 
 
 def _fit_linear(schema: Schema, matrix: Matrix, label: Matrix, strength: float) -> Linear:
+    terms = design_terms(schema, matrix)
+    return _fit_terms(schema, terms, design(terms, matrix), label, strength)
+
+
+def _fit_terms(
+    schema: Schema, terms: tuple[Term, ...], columns: Matrix, label: Matrix, strength: float
+) -> Linear:
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
-    terms = design_terms(schema, matrix)
     if not terms:
         return Linear((), (), _prior(label), len(schema.features))
     model = LogisticRegression(C=strength, max_iter=500, tol=1e-5)
     # Matrices this small gain nothing from more threads, which only get in each other's way.
     with threadpool_limits(1, user_api="blas"):
-        model.fit(design(terms, matrix), label.astype(np.int64))
+        model.fit(columns, label.astype(np.int64))
     coefficients = tuple(float(c) for c in model.coef_[0])
     return Linear(terms, coefficients, float(model.intercept_[0]), len(schema.features))
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from leadengine.errors import LeadEngineError
-from leadengine.log import get_logger
+from leadengine.progress import progress
 from leadengine.settings import Settings
 from ml import registry, tracking
 from ml.delimited import DelimitedFile
@@ -24,8 +24,6 @@ from ml.model import LeadModel
 from ml.splits import Split, split_at_random, split_by_time
 from ml.table import FlatTable, check_named, read_outcome, read_table, read_times
 from warehouse.database import Database
-
-log = get_logger("ml.flat")
 
 EXPERIMENT = "lead_tables"
 _REPORTED_REJECTIONS = 20
@@ -127,7 +125,8 @@ def train_file(
     Raises:
         LeadEngineError: the file, a column or its values cannot be used; names which.
     """
-    table = read_table(data)
+    with progress(f"Reading {data.name}"):
+        table = read_table(data)
     header = list(table.frame.columns)
     check_named(data, header, "the target", [target])
     check_named(data, header, "--id", [identifier] if identifier else [])
@@ -154,10 +153,11 @@ def train_file(
         split = split_by_time(times, label, leads, test_share=0.2)
     else:
         split = split_at_random(label, leads, seed)
-    judged, score = _judge(table, label, leads, split, options)
-    metrics = evaluate(label[split.test], score, groups=leads[split.test], seed=seed)
-
-    model = fit(table.frame, label, leads, options)
+    with progress("Training and judging on held-out rows"):
+        judged, score = _judge(table, label, leads, split, options)
+        metrics = evaluate(label[split.test], score, groups=leads[split.test], seed=seed)
+    with progress("Training the model to register"):
+        model = fit(table.frame, label, leads, options)
     model = model.with_training(
         source="file",
         target=target,
@@ -169,16 +169,17 @@ def train_file(
         code_revision=registry.code_revision(),
     )
     evidence = registry.Evidence(metrics, label[split.test], score, table.digest, split.describe())
-    registered = registry.register(
-        client,
-        settings,
-        model,
-        evidence,
-        experiment=EXPERIMENT,
-        registered_name=registered_name,
-        run_name=registered_name,
-        examples=model.schema.encode(table.frame.head(3)),
-    )
+    with progress("Registering the model"):
+        registered = registry.register(
+            client,
+            settings,
+            model,
+            evidence,
+            experiment=EXPERIMENT,
+            registered_name=registered_name,
+            run_name=registered_name,
+            examples=model.schema.encode(table.frame.head(3)),
+        )
     training = FileTraining(
         model_uri=registered.model_uri,
         metrics=metrics,

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -38,7 +39,7 @@ def gain_plot(label: Matrix, score: Matrix, path: Path) -> Path:
     return _save(figure, path)
 
 
-def _figure(title: str):  # type: ignore[no-untyped-def] # matplotlib's own types say Any here
+def _figure(title: str) -> tuple[Figure, Axes]:
     # Not pyplot: it keeps global state and is not safe in threads.
     figure = Figure(figsize=(5.5, 5), layout="constrained")
     FigureCanvasAgg(figure)

@@ -31,6 +31,8 @@ log = get_logger("ml.scoring")
 FEATURES = "marts.lead_features"
 # Reasons take most of the time; nobody reads those of the millionth lead.
 REASONS_FOR = 50_000
+# A promotion reaches the online path within this time.
+PROMOTION_SECONDS = 30.0
 _CHUNK_ROWS = 100_000
 _LOCK = 7_301_204_418
 _ONE_LEAD_SQL = (
@@ -126,7 +128,7 @@ def score_lead(
         UnknownLeadError: no such lead.
         LeadEngineError: there is no champion, or the warehouse is not built.
     """
-    champion = load_champion(settings, database)
+    champion = load_champion(settings, database, max_age_seconds=PROMOTION_SECONDS)
     moment = as_of or SystemClock().now()
     with database.connect() as connection:
         try:
