@@ -107,22 +107,22 @@ def build_classes(score: Floats, speed: Ints) -> Classes:
     stay[:, NEW, ACTIVE] = 0.085 * np.sqrt(up) * SPEED_FACTOR[speed]
     stay[:, NEW, HOT] = 0.01 * up
     stay[:, NEW, DORMANT] = 0.15
-    lose[:, NEW] = 0.004
+    # Nobody is given up on the day they come in, so the new are not lost straight away.
 
-    stay[:, ACTIVE, HOT] = 0.012 * up
+    stay[:, ACTIVE, HOT] = 0.011 * up
     stay[:, ACTIVE, COOLING] = 0.011
-    convert[:, ACTIVE] = 0.0005 * up
+    convert[:, ACTIVE] = 0.0015 * up
 
-    book(HOT, 0.017 * np.sqrt(up))
+    book(HOT, 0.014 * np.sqrt(up))
     stay[:, HOT, COOLING] = 0.005
-    convert[:, HOT] = 0.003 * up
+    convert[:, HOT] = 0.0025 * up
 
-    stay[:, COOLING, ACTIVE] = 0.03 * up
+    stay[:, COOLING, ACTIVE] = 0.03 * np.sqrt(up)
     stay[:, COOLING, DORMANT] = 0.1
     lose[:, COOLING] = 0.004
 
-    stay[:, DORMANT, ACTIVE] = 0.0026 * up
-    stay[:, DORMANT, HOT] = 0.0006 * up
+    stay[:, DORMANT, ACTIVE] = 0.0030 * np.sqrt(up)
+    stay[:, DORMANT, HOT] = 0.0006 * np.sqrt(up)
     lose[:, DORMANT] = 0.0034
 
     for k in range(1, LONGEST_LEAD):

@@ -72,9 +72,9 @@ def write_conversations(cast: Cast, events: Events, log: Log) -> None:
     count = len(events)
     ids = random_ids(stream(cast.seed, "message ids"), count)
     lag = np.where(rng.random(count) < LATE_SHARE, rng.integers(2 * HOUR, 5 * DAY, count), 0)
-    lag = np.where(
-        events.status == e.DELIVERED, lag, 0
-    )  # a status that came later keeps it in time
+    # A status that came later keeps a message in time, and a STOP acts at once.
+    punctual = (events.status != e.DELIVERED) | (events.topic == e.STOP)
+    lag = np.where(punctual, 0, lag)
     known = events.at_ms + lag
     picks = rng.integers(0, 1 << 30, count).tolist()
     corrected = (rng.random(count) < CORRECTED_SHARE).tolist()

@@ -22,6 +22,7 @@ from providers.sandbox.simulation.names import EMAIL_DOMAINS, NICKNAMES
 from providers.sandbox.simulation.outcomes import Endings
 from providers.sandbox.simulation.people import VALID, People
 from providers.sandbox.simulation.places import display_phone
+from providers.sandbox.simulation.signals import OptOuts
 from providers.sandbox.simulation.timeline import DAY, HOUR, MINUTE, iso, stream
 
 DUPLICATE_SHARE: Final = 0.04
@@ -36,7 +37,9 @@ def duplicate_count(contacts: int) -> int:
     return round(contacts * DUPLICATE_SHARE)
 
 
-def write_duplicates(cast: Cast, paths: Ints, count: int, log: Log, changes: Changes) -> None:
+def write_duplicates(
+    cast: Cast, paths: Ints, opt_outs: OptOuts, count: int, log: Log, changes: Changes
+) -> None:
     """People who come in a second time as somebody new; some are merged later.
 
     A duplicate shares with the first record either the email (typed differently) or the phone
@@ -46,6 +49,7 @@ def write_duplicates(cast: Cast, paths: Ints, count: int, log: Log, changes: Cha
     rng = stream(cast.seed, "duplicates")
     whom, day = _second_comings(cast, paths, count, rng)
     ids = random_ids(stream(cast.seed, "duplicate ids"), 5 * len(whom))
+    by_text = cast.people.can_text & (opt_outs.sms_ms < 0)
     base = first_versions(cast, stream(cast.seed, "duplicate forms"))
     for k, (i, on) in enumerate(zip(whom.tolist(), day.tolist(), strict=True)):
         contact, conversation, *message_ids = ids[5 * k : 5 * k + 5]
@@ -55,7 +59,8 @@ def write_duplicates(cast: Cast, paths: Ints, count: int, log: Log, changes: Cha
         payload = _second_record(cast, base[i], i, contact, at, rng)
         location = cast.location_ids[i]
         log.upsert(at, "contact", location, contact, payload)
-        messages = _messages(cast, i, payload, conversation, message_ids, at, rng)
+        channel = e.SMS if payload.get("phone") and by_text[i] else e.EMAIL
+        messages = _messages(cast, i, payload, conversation, message_ids, channel, at, rng)
         for ms, written in messages:
             log.upsert(ms, "message", location, written["id"], written)
         if rng.random() < MERGED_SHARE:
@@ -125,11 +130,11 @@ def _messages(
     contact: Payload,
     conversation: str,
     ids: list[str],
+    channel: int,
     at: int,
     rng: np.random.Generator,
 ) -> list[tuple[int, Payload]]:
-    """The inquiry of a duplicate and what it got back, by a channel that the record has."""
-    channel = e.SMS if contact.get("phone") and cast.people.can_text[i] else e.EMAIL
+    """The inquiry of a duplicate and what it got back."""
     slots = cast.slots[i]
     texts = (
         ("inbound", 5_000, f"Hi, I am interested in {slots['city']}. Please contact me."),

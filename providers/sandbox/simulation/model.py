@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 Payload = dict[str, Any]
@@ -68,15 +68,15 @@ class Brokerage:
     seed: int
     contacts: int
     anchor: dt.date
-    locations: list[Payload]
-    users: list[Payload]
-    pipelines: list[Payload]
-    calendars: list[Payload]
-    workflows: list[Payload]
-    custom_fields: list[Payload]
-    records: list[Record]
-    broken: frozenset[tuple[Kind, str]]
-    truth: Truth
+    locations: list[Payload] = field(repr=False)
+    users: list[Payload] = field(repr=False)
+    pipelines: list[Payload] = field(repr=False)
+    calendars: list[Payload] = field(repr=False)
+    workflows: list[Payload] = field(repr=False)
+    custom_fields: list[Payload] = field(repr=False)
+    records: list[Record] = field(repr=False)
+    broken: frozenset[tuple[Kind, str]] = field(repr=False)
+    truth: Truth = field(repr=False)
 
     def digest(self) -> str:
         """SHA-256 over the canonical JSON of everything that the provider would show."""

@@ -29,28 +29,28 @@ from providers.sandbox.simulation.timeline import (
     zone_index,
 )
 
-# Share of contacts, and effect on the score (log multiplier of every step up).
+# Share of contacts, and effect on the score (log multiplier of the steps up).
 SOURCES: Final = {
     "Zillow": (0.22, -0.05),
-    "Website": (0.18, 0.10),
-    "Facebook Ads": (0.20, -0.35),
+    "Website": (0.18, 0.05),
+    "Facebook Ads": (0.20, -0.25),
     "Google Ads": (0.12, 0.00),
     "Realtor.com": (0.10, 0.05),
-    "Open House": (0.07, 0.35),
-    "Referral": (0.06, 0.60),
-    "Cold List Import": (0.05, -0.75),
+    "Open House": (0.07, 0.25),
+    "Referral": (0.06, 0.45),
+    "Cold List Import": (0.05, -0.50),
 }
 TIMELINE_SHARES: Final = (0.22, 0.24, 0.19, 0.15, 0.20)  # the last: not asked
-TIMELINE_EFFECTS: Final = (0.45, 0.15, -0.15, -0.50, -0.05)
+TIMELINE_EFFECTS: Final = (0.32, 0.10, -0.10, -0.35, -0.05)
 INTENT_SHARES: Final = (0.66, 0.20, 0.14)
-INTENT_EFFECTS: Final = (-0.05, 0.10, 0.20)
+INTENT_EFFECTS: Final = (-0.05, 0.05, 0.15)
 # Price bands in USD: from, to, share, effect.
 PRICE_BANDS: Final = (
-    (150_000, 250_000, 0.18, -0.20),
-    (250_000, 400_000, 0.34, 0.10),
-    (400_000, 650_000, 0.28, 0.15),
+    (150_000, 250_000, 0.18, -0.15),
+    (250_000, 400_000, 0.34, 0.05),
+    (400_000, 650_000, 0.28, 0.10),
     (650_000, 1_000_000, 0.14, 0.00),
-    (1_000_000, 2_500_000, 0.06, -0.25),
+    (1_000_000, 2_500_000, 0.06, -0.20),
 )
 PROPERTY_SHARES: Final = (0.58, 0.18, 0.14, 0.06, 0.04)
 HOUSEHOLD_SHARE: Final = 0.012
@@ -111,9 +111,8 @@ class People:
 
 def _draw(rng: np.random.Generator, shares: tuple[float, ...], count: int) -> Ints:
     edges = np.cumsum(shares) / sum(shares)
-    index: Ints = np.searchsorted(edges, rng.random(count), side="right").astype(np.int64)
-    last = len(shares) - 1
-    capped: Ints = np.where(index > last, last, index)
+    index = np.searchsorted(edges, rng.random(count), side="right").astype(np.int64)
+    capped: Ints = np.minimum(index, len(shares) - 1)
     return capped
 
 
@@ -149,7 +148,8 @@ def _first_response(
     closed = (minute < OPEN_MINUTE) | (minute >= CLOSE_MINUTE)
     to_opening = np.where(minute < OPEN_MINUTE, OPEN_MINUTE - minute, 1440 + OPEN_MINUTE - minute)
     moved = answer + (to_opening + np.minimum(early, 150.0)).astype(np.int64) * MINUTE
-    return np.where(closed, moved, answer)
+    in_hours: Ints = np.where(closed, moved, answer)
+    return in_hours
 
 
 def make_people(seed: int, calendar: Calendar, count: int, later: int) -> People:

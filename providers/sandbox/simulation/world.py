@@ -86,12 +86,12 @@ class Agent:
 
 
 AGENTS: Final = (
-    Agent(0, "Marisol", "Vance", 4, 0.25, "+18135550101"),
+    Agent(0, "Marisol", "Vance", 4, 0.20, "+18135550101"),
     Agent(0, "Derek", "Holloway", 12, 0.10, "+18135550102"),
     Agent(0, "Priya", "Nair", 35, 0.05, "+18135550103"),
     Agent(0, "Tom", "Beckett", 120, -0.05, "+18135550104"),
     Agent(0, "Lena", "Fairbanks", 420, -0.10, "+18135550105"),
-    Agent(0, "Curtis", "Odom", 1200, -0.25, "+18135550106"),
+    Agent(0, "Curtis", "Odom", 1200, -0.20, "+18135550106"),
     Agent(1, "Hannah", "Reyes", 3, 0.20, "+15125550101"),
     Agent(1, "Wade", "Sutton", 20, 0.10, "+15125550102"),
     Agent(1, "Grace", "Okafor", 45, 0.00, "+15125550103"),
