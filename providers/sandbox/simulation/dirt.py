@@ -107,7 +107,7 @@ def _second_record(
     payload = {**first, "id": id_, "dateAdded": stamp, "dateUpdated": stamp}
     sources = [name for name in SOURCE_NAMES if name != first["source"]]
     payload["source"] = sources[int(rng.integers(0, len(sources)))]
-    payload["tags"] = [payload["source"].lower().replace(" ", "-"), "simulated-form"]
+    payload["tags"] = [payload["source"].lower().replace(" ", "-"), *first["tags"][1:]]
     payload["customFields"] = custom_values(cast, people, i, stamp)
     given, last = people.first_name[i], people.last_name[i]
     if rng.random() < 0.5:  # the same email in another spelling, the phone left out

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
@@ -113,6 +114,12 @@ def test_volumes(brokerage: Brokerage) -> None:
     assert transcripts <= calls
     assert len(calls - transcripts) <= 5  # the last calls are still being transcribed
     assert len(brokerage.records) > len(touches)
+
+
+def test_the_default_size_takes_little_time() -> None:
+    began = time.process_time()
+    generate(1, 5000, ANCHOR)
+    assert time.process_time() - began < 6
 
 
 def test_records_are_in_order_and_within_the_period(brokerage: Brokerage) -> None:
