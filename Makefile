@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install run up test test-slow check format lock docs-images clean
+.PHONY: help install run up test test-slow check format lock clean
 
 help: ## what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -44,7 +44,7 @@ check: install ## format, lint, types, import contracts, SQL lint, secrets scan
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	cd dbt_project && ../$(BIN)/sqlfluff lint models macros tests analyses
+	$(BIN)/python -m tests.dbt_project.linting
 	$(BIN)/detect-secrets-hook --baseline .secrets.baseline $$(git ls-files)
 
 format: install ## rewrites the code in the house style

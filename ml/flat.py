@@ -13,11 +13,11 @@ from typing import Any, TextIO
 import numpy as np
 import pandas as pd
 
+from leadengine.delimited import DelimitedFile
 from leadengine.errors import LeadEngineError
 from leadengine.progress import progress
 from leadengine.settings import Settings
 from ml import registry, tracking
-from ml.delimited import DelimitedFile
 from ml.evaluation import Metrics, evaluate
 from ml.fitting import FitOptions, fit
 from ml.model import LeadModel

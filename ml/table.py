@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ml.delimited import DelimitedFile, RejectedRow
+from leadengine.delimited import DelimitedFile, RejectedRow
 from ml.schema import Matrix, TableError, is_empty, is_placeholder, normalise
 
 _POSITIVE = frozenset({"1", "1.0", "true", "t", "yes", "y", "won", "converted"})
@@ -52,7 +52,8 @@ def read_table(path: Path) -> FlatTable:
     """Reads a file whole.
 
     Raises:
-        LeadEngineError: see :class:`ml.delimited.DelimitedFile`; also when most rows are broken.
+        LeadEngineError: see :class:`leadengine.delimited.DelimitedFile`; also when most
+            rows are broken.
     """
     file = DelimitedFile(path)
     frames: list[pd.DataFrame] = []

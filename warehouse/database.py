@@ -197,7 +197,7 @@ def _parse(url: str) -> Database:
     except psycopg.ProgrammingError as error:
         raise SettingsError(
             "DATABASE_URL is not a PostgreSQL URL.",
-            remedy="Write it as postgresql://user:password@host:5432/database.",
+            remedy="Write it as postgresql://USER:...@HOST:5432/DATABASE.",
         ) from error
     known = {key: str(value) for key, value in parts.items() if value is not None}
     return Database(

@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg.types.json import Jsonb
 
-from ingestion.csv_import.delimited import Chunk, DelimitedFile
 from ingestion.csv_import.mapping import TIMES, ImportMap, read_map
 from leadengine.clock import Clock, SystemClock
+from leadengine.delimited import Chunk, DelimitedFile
 from leadengine.log import get_logger
 from leadengine.progress import progress
 from warehouse.copy import copy_rows

@@ -51,7 +51,10 @@ def test_every_send_carries_its_proof(engine: Engine) -> None:
     assert result.returncode == 0, result.stderr
     proof = json.loads(result.stdout)
     assert {"message", "template", "sequence", "batch", "consent", "rules", "score"} <= proof.keys()
-    assert (proof["consent"].get("action") or proof["consent"]["at_send"]["action"]) == "granted"
+    assert proof["consent"]["row"]["action"] == "granted"
+    assert proof["consent"]["hash_matches"]
+    assert proof["message"]["body_matches"]
+    assert proof["template"]["version_matches"]
 
 
 def test_every_open_lead_has_a_score_and_reasons(engine: Engine) -> None:

@@ -155,7 +155,7 @@ def test_the_reason_names_the_field_and_the_kind_of_value(
 
 
 def test_the_reason_never_repeats_the_value() -> None:
-    secret = "ann.example@example.com"
+    secret = "ann.example@example.com"  # pragma: allowlist secret
     rejection = rejected(
         ghl.Contact, contact(email=[secret], dateAdded=secret, dnd=secret, tags=secret)
     )

@@ -16,9 +16,9 @@ from providers.twilio import TwilioClient
 QUICK = RetryPolicy(
     attempts=4, wait_initial=0.01, wait_max=0.02, wait_jitter=0.01, longest_wait=5.0, total=20.0
 )
-SECRET = "an-imaginary-secret"
+SECRET = "an-imaginary-secret"  # pragma: allowlist secret
 LOCATION = "loc1"
-ACCOUNT = "AC00000000000000000000000000000000"
+ACCOUNT = "AC00000000000000000000000000000000"  # pragma: allowlist secret
 PHONE, SENDER = "+12025550143", "+12025550100"
 EMAIL_ADDRESS = "ada.lovelace@example.com"
 BODY = "Hi Ada, is the house on Maple Street still of interest?"

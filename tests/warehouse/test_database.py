@@ -40,6 +40,7 @@ def test_password_is_not_in_what_is_shown(database: Database) -> None:
     ("url", "expected"),
     [
         ("postgresql://nobody@127.0.0.1:1/x", r"The database x at 127\.0\.0\.1:1 cannot be used"),
+        # pragma: allowlist nextline secret
         ("postgresql+psycopg://u:geheim@127.0.0.1:1/x", r"x at 127\.0\.0\.1:1 cannot be used"),
     ],
 )

@@ -77,7 +77,7 @@ def test_anthropic_fills_a_tools_schema(claude: anthropic.Anthropic) -> None:
 def test_anthropic_refusals(claude: anthropic.Anthropic, world: World) -> None:
     asked = [{"role": "user", "content": "Hi"}]
     with pytest.raises(anthropic.AuthenticationError):
-        claude.with_options(api_key="wrong").messages.create(
+        claude.with_options(api_key="wrong").messages.create(  # pragma: allowlist secret
             model="m", max_tokens=5, messages=asked
         )
     answer = world.anthropic.post("/v1/messages", json={"model": "m", "messages": asked})

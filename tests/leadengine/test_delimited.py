@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.delimited import DelimitedFile, FileFormatError
+from leadengine.delimited import DelimitedFile, FileFormatError
 
 
 def rows_of(path: Path) -> list[list[str]]:
