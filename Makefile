@@ -31,7 +31,7 @@ run: install ## loads, transforms, checks, trains, scores, plans, sends (sandbox
 	@$(BIN)/leadengine run
 
 up: install ## the long-running stack in the foreground; Ctrl-C stops it
-	@$(BIN)/leadengine up
+	@$(BIN)/leadengine up || [ $$? -eq 130 ]
 
 test: install ## the test suite with coverage
 	@$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -49,14 +49,20 @@ def sync_consent(database: Database, clock: Clock | None = None) -> SyncReport:
 
 
 def consent_hash(row: dict[str, Any]) -> str:
-    """What proves later that the consent row read at sending is the one on file (SHA-256)."""
+    """What proves later that the consent row read at sending is the one on file (SHA-256).
+
+    The same for a row as the driver reads it and as JSON from the server, which writes times with
+    as few decimals as they need.
+    """
     keys = (
         "consent_log_id", "location_id", "lead_id", "channel", "purpose", "action", "source",
         "method", "consent_text", "occurred_at", "evidence_key",
     )  # fmt: skip
-    canonical = {
-        key: row[key].isoformat() if isinstance(row[key], datetime) else row[key] for key in keys
-    }
+    canonical = {key: row[key] for key in keys}
+    occurred_at = row["occurred_at"]
+    if isinstance(occurred_at, str):
+        occurred_at = datetime.fromisoformat(occurred_at)
+    canonical["occurred_at"] = occurred_at.astimezone(UTC).isoformat(timespec="microseconds")
     return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()
 
 

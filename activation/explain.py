@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -112,9 +111,7 @@ def _consent(
     stored = send["consent_hash"]
     matches = None
     if row is not None and stored is not None:
-        # JSON writes times in the server's form; the hash was made over Python's.
-        comparable = row | {"occurred_at": datetime.fromisoformat(row["occurred_at"])}
-        matches = consent_hash(comparable) == stored
+        matches = consent_hash(row) == stored
     return {"row": row, "hash": stored, "hash_matches": matches, "history": history}
 
 

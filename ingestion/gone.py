@@ -7,7 +7,7 @@ they are declared gone.
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import psycopg
 
@@ -86,25 +86,16 @@ limit 1
 """
 
 
-@runtime_checkable
-class CountsContacts(Protocol):
-    """A client that can say how many contacts its location has, in one request."""
-
-    def count_contacts(self) -> int:
-        """The provider's number of contacts."""
-        ...
-
-
-def sweep_due(connection: psycopg.Connection, client: GhlClient, now: datetime) -> bool:
+def sweep_due(connection: psycopg.Connection, location_id: str, now: datetime) -> bool:
     """Whether all contacts have to be read, whatever their number is."""
-    last = _last_sweep(connection, client.location_id)
-    return last is None or now - last[0] >= SWEEP_EVERY or not isinstance(client, CountsContacts)
+    last = _last_sweep(connection, location_id)
+    return last is None or now - last[0] >= SWEEP_EVERY
 
 
 def numbers_differ(connection: psycopg.Connection, client: GhlClient) -> bool:
     """Whether the provider has more or fewer contacts than we have without tombstone."""
     last = _last_sweep(connection, client.location_id)
-    if last is None or not isinstance(client, CountsContacts):
+    if last is None:
         return True
     # Broken contacts are among the provider's, and not among ours.
     return client.count_contacts() != len(live_ids(connection, client.location_id)) + last[1]

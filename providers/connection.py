@@ -11,10 +11,11 @@ def resolve_settings(settings: Settings) -> Settings:
     sandbox that SANDBOX_URL names.
 
     Raises:
-        SettingsError: there are neither credentials nor a sandbox.
+        SettingsError: there are neither credentials nor a sandbox, or the locations are not usable.
         LeadEngineError: the sandbox does not answer.
     """
     if settings.has_live_credentials or settings.uses_sandbox:
+        settings.locations()  # what is wrong with them is better told now than by every call
         return settings
     if settings.sandbox_url is None:
         raise SettingsError(

@@ -6,6 +6,7 @@ retry rules, which decide from the error alone whether another attempt is safe a
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -190,7 +191,10 @@ class Channel:
                         return self._once(operation, attempt, buckets)
                     except ProviderError as error:
                         errors.append(error)
-                        log.info(
+                        # An answer of "there is none" is news to nobody.
+                        level = logging.DEBUG if error.status == 404 else logging.INFO
+                        log.log(
+                            level,
                             "%s %s: attempt %d failed (%s, reason %s, status %s)",
                             self.provider,
                             operation,

@@ -105,10 +105,11 @@ class EmbeddedPostgres:
             yield
 
     def _is_running(self) -> bool:
-        """Whether our server runs; clears away the pid file of one that was killed.
+        """Whether our server runs; clears away the lock files of one that was killed.
 
-        ``pg_ctl status`` asks only whether the process number exists, which is also true of a
-        zombie and of a stranger that got the number after a reboot.
+        ``pg_ctl status``, and the server before it takes a lock file over, ask only whether the
+        process number exists. That is also true of a zombie, which a container without an init
+        keeps for long, and of a stranger that got the number after a reboot.
         """
         pid_file = self._data / "postmaster.pid"
         try:
@@ -119,6 +120,7 @@ class EmbeddedPostgres:
             ours = False
         if not ours:
             pid_file.unlink(missing_ok=True)
+            (self.socket_dir / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
         return ours
 
     def _prepare(self) -> None:

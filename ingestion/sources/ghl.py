@@ -63,7 +63,7 @@ def extraction(
     reader = READERS[spec.table]
     is_contacts = spec is gone.CONTACTS
     if is_contacts and not full:
-        full = gone.sweep_due(connection, client, clock.now())
+        full = gone.sweep_due(connection, client.location_id, clock.now())
     return Extraction(
         spec=spec,
         location_id=client.location_id,

@@ -58,6 +58,13 @@ where batch_id = %s
 group by channel
 order by channel
 """
+_A_MESSAGE = """
+select send_id
+from ops.sends
+where status in ('sent', 'delivered')
+order by sent_at desc
+limit 1
+"""
 _WRITES = """
 select
     count(*) filter (where writes.written_at >= batches.planned_at) as now,
@@ -78,6 +85,8 @@ def print_summary(
 ) -> None:
     """Prints leads, the ten hottest with reasons, the batch, what went out and came back."""
     out = Console(highlight=False)
+    if not out.is_terminal:
+        out.width = max(out.width, 110)
     out.print()
     out.rule("[bold]Summary")
     if settings.uses_sandbox:
@@ -93,16 +102,10 @@ def print_summary(
     writes = _rows(database, _WRITES)[0]
     out.print(
         f"[bold]Written back[/]  {writes['now']:,} contacts changed in GoHighLevel in this run "
-        f"({writes['total']:,} carry a score)."
+        f"({writes['total']:,} carry a score; tiers {', '.join(settings.writeback_tiers)})."
     )
     out.print()
-    out.print("[bold]Where to look next[/]")
-    out.print(
-        "  make up                       Dagster, MLflow and the service, with their addresses"
-    )
-    out.print("  leadengine batch show ID      who is in the batch, who is out, and why")
-    out.print("  leadengine explain-send ID    the proof behind one message")
-    out.print("  leadengine doctor             whether everything is set up as it should be")
+    _print_next_steps(out, database)
     out.print(f"Done in {seconds:.0f} s; runs {', '.join(run[:8] for run in runs.values())}.")
 
 
@@ -121,10 +124,12 @@ def _print_hottest(out: Console, database: Database) -> None:
 
 def _print_batch(out: Console, database: Database) -> None:
     batch = _rows(database, _BATCH)[0]
-    table = Table(
-        "decision", "why", "leads", box=SIMPLE_HEAD, title_justify="left",
-        title=f"Batch {batch['batch_id']}: {batch['audience']}, {batch['sequence']}",
-    )  # fmt: skip
+    out.print(
+        f"[bold]Batch[/]  {batch['batch_id']}: audience {batch['audience']}, "
+        f"sequence {batch['sequence']}",
+        soft_wrap=True,
+    )
+    table = Table("decision", "why", "leads", box=SIMPLE_HEAD)
     for row in _rows(database, _DECISIONS, [batch["batch_id"]]):
         table.add_row(row["decision"], row["reason_code"].replace("_", " "), f"{row['leads']:,}")
     out.print(table)
@@ -144,3 +149,21 @@ def _print_batch(out: Console, database: Database) -> None:
             if row[key]
         ]  # fmt: skip
         out.print(f"[bold]{row['channel'].upper()}[/]  {', '.join(parts)}.")
+
+
+def _print_next_steps(out: Console, database: Database) -> None:
+    batch = _rows(database, _BATCH)[0]
+    message = _rows(database, _A_MESSAGE)
+    steps = [
+        ("make up", "Dagster, MLflow and the service in the browser"),
+        (f"leadengine batch show {batch['batch_id']}", "who is in, who is out, and why"),
+        *(
+            (f"leadengine explain-send {row['send_id']}", "the proof behind one message")
+            for row in message
+        ),
+        ("leadengine doctor", "whether everything is set up as it should be"),
+    ]
+    out.print()
+    out.print("[bold]Where to look next[/]  (commands are in .venv/bin)")
+    for command, what in steps:
+        out.print(f"  {command}\n      {what}", soft_wrap=True)

@@ -18,6 +18,7 @@ from providers.ghl.transport import (
     iso,
     list_in,
     milliseconds,
+    number_in,
     object_in,
     segment,
     with_list,
@@ -71,6 +72,17 @@ class GhlReader(GhlTransport):
                 return
             must_advance(GHL, "search_contacts", body.get("searchAfter"), after)
             body = {**body, "searchAfter": after}
+
+    def count_contacts(self) -> int:
+        """How many contacts the location has, those included that cannot be loaded."""
+        return self._call(
+            "count_contacts",
+            Kind.READ,
+            "POST",
+            "/contacts/search",
+            number_in("total"),
+            body={"locationId": self.location_id, "pageLimit": 1},
+        )
 
     def iter_opportunities(
         self, updated_after: datetime | None = None

@@ -156,6 +156,18 @@ def object_in(key: str) -> Callable[[Any], JsonObject]:
     return parse
 
 
+def number_in(key: str) -> Callable[[Any], int]:
+    """A parser that takes the whole number under ``key``."""
+
+    def parse(body: Any) -> int:
+        number = body.get(key) if isinstance(body, dict) else None
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise bad_answer(GHL)
+        return number
+
+    return parse
+
+
 def any_object(body: Any) -> JsonObject:
     """A parser of any JSON object."""
     if not isinstance(body, dict):

@@ -2,13 +2,14 @@
 
 import stat
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from psycopg.rows import dict_row
 from pydantic import SecretStr
 
-from activation.consent import newest_action, sync_consent
+from activation.consent import consent_hash, newest_action, sync_consent
 from activation.unsubscribe import TokenError, make_token, read_token, secret_key
 from leadengine.clock import FixedClock
 from leadengine.settings import Settings, load_settings
@@ -94,3 +95,21 @@ def test_a_key_from_the_environment_comes_first(tmp_path: Path) -> None:
     assert secret_key(given) == secret_key(
         home_settings(tmp_path / "b").model_copy(update={"secret_key": SecretStr("one")})
     )
+
+
+@pytest.mark.parametrize("microsecond", [0, 228_000, 228_001])
+def test_a_consent_row_hashes_alike_from_the_driver_and_from_json(
+    db: Database, microsecond: int
+) -> None:
+    given = datetime(2026, 4, 15, 22, 43, 36, microsecond, tzinfo=UTC)
+    with db.connect(row_factory=dict_row) as connection:
+        row = connection.execute(
+            "insert into ops.consent_logs (location_id, lead_id, contact_id, channel, purpose,"
+            " action, source, method, occurred_at, known_at, evidence_key, recorded_by)"
+            " values ('L', 'L:a', 'a', 'sms', 'marketing', 'granted', 'form', 'crm_field',"
+            " %(given)s, %(given)s, 'key', 'test')"
+            " returning *, to_jsonb(consent_logs.*) as as_json",
+            {"given": given},
+        ).fetchone()
+    assert row is not None
+    assert consent_hash(row) == consent_hash(row["as_json"])

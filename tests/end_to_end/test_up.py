@@ -102,8 +102,10 @@ def test_score_over_http_is_the_score_of_the_command(stack: Stack, engine: Engin
 
 
 def test_dagster_shows_the_asset_graph(stack: Stack, page: Page) -> None:
-    page.goto(f"{stack.url('DAGSTER')}/asset-groups")
-    page.get_by_text("marts", exact=False).first.wait_for(timeout=60_000)
+    open_groups = ",".join(f"global@global:{group}" for group in ("marts", "ml", "activation"))
+    page.set_viewport_size({"width": 1900, "height": 1300})
+    page.goto(f"{stack.url('DAGSTER')}/asset-groups?expanded={open_groups}")
+    page.get_by_text("lead_training_set").first.wait_for(timeout=60_000)
     page.wait_for_timeout(4_000)
     keep(page, "asset-graph.png")
     page.goto(f"{stack.url('DAGSTER')}/assets/marts/lead_features")
@@ -114,9 +116,15 @@ def test_dagster_shows_a_finished_run(stack: Stack, page: Page, engine: Engine) 
     (run_id,) = engine.rows(
         "select run_id from dagster.runs where pipeline_name = 'full_refresh' limit 1"
     )[0]
-    page.goto(f"{stack.url('DAGSTER')}/runs/{run_id}")
+    page.set_viewport_size({"width": 1600, "height": 1000})
+    page.goto(f"{stack.url('DAGSTER')}/runs/{run_id}?logs=Finished execution of step")
     page.get_by_text("Success", exact=False).first.wait_for(timeout=60_000)
     page.wait_for_timeout(3_000)
+    page.mouse.move(900, 364)  # the bar between the steps' chart and the log
+    page.mouse.down()
+    page.mouse.move(900, 600, steps=5)
+    page.mouse.up()
+    page.wait_for_timeout(1_000)
     keep(page, "run.png")
 
 

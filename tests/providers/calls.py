@@ -28,6 +28,7 @@ GHL_CALLS: dict[str, Callable[[GhlClient], object]] = {
     "ping": lambda c: c.ping(),
     "contacts": lambda c: drain(c.iter_contacts()),
     "changed contacts": lambda c: drain(c.iter_contacts(SINCE)),
+    "number of contacts": lambda c: c.count_contacts(),
     "opportunities": lambda c: drain(c.iter_opportunities()),
     "messages": lambda c: drain(c.iter_messages()),
     "changed emails": lambda c: drain(c.iter_messages(SINCE, "Email")),

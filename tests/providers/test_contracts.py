@@ -23,7 +23,7 @@ GHL_APPS = {
 }
 # Answers of the shapes that the client expects, by how a path ends.
 GHL_ANSWERS: list[tuple[str, Any]] = [
-    ("/contacts/search", {"contacts": []}),
+    ("/contacts/search", {"contacts": [], "total": 0}),
     ("/opportunities/search", {"opportunities": [], "meta": {}}),
     ("/messages/export", {"messages": [], "total": 0}),
     ("/calendars/events", {"events": []}),

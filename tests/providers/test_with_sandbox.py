@@ -101,6 +101,7 @@ def test_a_whole_location_is_read(ghl: GhlClient) -> None:
     contacts = [contact for page in ghl.iter_contacts() for contact in page]
     assert len({contact["id"] for contact in contacts}) == len(contacts) > 50
     assert all(contact["locationId"] == ghl.location_id for contact in contacts)
+    assert ghl.count_contacts() == len(contacts)
     changes = [contact["dateUpdated"] for contact in contacts]
     assert changes == sorted(changes)
     middle = datetime.fromisoformat(changes[len(changes) // 2])

@@ -85,6 +85,17 @@ def test_committed_rows_survive_sigkill_of_every_process(home: Path) -> None:
     server.release()
 
 
+def test_lock_files_that_name_a_living_stranger_do_not_keep_it_from_starting(home: Path) -> None:
+    server = EmbeddedPostgres(home)
+    server.start()
+    server.release()
+    for lock in (home / "postgres/data/postmaster.pid", server.socket_dir / ".s.PGSQL.5432.lock"):
+        lock.write_text(f"{os.getpid()}\n{home}\n0\n5432\n{server.socket_dir}\n\n")
+    server.start()
+    assert answers(server)
+    server.release()
+
+
 def test_half_finished_initdb_is_started_over(home: Path) -> None:
     (home / "postgres" / "data.new" / "base").mkdir(parents=True)
     (home / "postgres" / "data.new" / "PG_VERSION").write_text("18")
