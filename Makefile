@@ -4,6 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	&& { echo $$p; break; }; done)
 UV_VERSION := 0.13.9
 BIN := .venv/bin
+PARALLEL := --numprocesses=2 --dist=loadgroup --no-loadscope-reorder
 STAMP := .venv/.installed
 
 .PHONY: help install run up test test-slow check format lock clean
@@ -34,7 +35,7 @@ up: install ## the long-running stack in the foreground; Ctrl-C stops it
 	@$(BIN)/leadengine up || [ $$? -eq 130 ]
 
 test: install ## the test suite with coverage
-	@$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term
+	@$(BIN)/python -m pytest -m "not slow" $(PARALLEL) --cov --cov-report=term
 
 test-slow: install ## what takes longer than the suite allows; CI runs it as well
 	@$(BIN)/python -m pytest -m slow

@@ -26,6 +26,15 @@ _PROVIDER_PREFIXES = ("GHL_", "TWILIO_", "SENDGRID_", "APOLLO_", "ANTHROPIC_", "
 _numbers = itertools.count(1)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A folder is one worker's, so that its costly fixtures are made once; the longest first."""
+    folder = {item: item.path.relative_to(Path(__file__).parent).parts[0] for item in items}
+    items.sort(key=lambda item: folder[item] != "end_to_end")
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(folder[item]))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment() -> Iterator[None]:
     """No variable of the person who runs the tests reaches them."""

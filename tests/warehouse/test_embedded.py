@@ -89,11 +89,17 @@ def test_lock_files_that_name_a_living_stranger_do_not_keep_it_from_starting(hom
     server = EmbeddedPostgres(home)
     server.start()
     server.release()
+    # PostgreSQL minds only processes of its own user.
+    owner = (home / "postgres" / "data").stat().st_uid
+    stranger = subprocess.Popen(["sleep", "60"], user=owner)
     for lock in (home / "postgres/data/postmaster.pid", server.socket_dir / ".s.PGSQL.5432.lock"):
-        lock.write_text(f"{os.getpid()}\n{home}\n0\n5432\n{server.socket_dir}\n\n")
+        lock.write_text(f"{stranger.pid}\n{home}\n0\n5432\n{server.socket_dir}\n\n")
+        os.chown(lock, owner, -1)
     server.start()
     assert answers(server)
     server.release()
+    stranger.kill()
+    stranger.wait()
 
 
 def test_half_finished_initdb_is_started_over(home: Path) -> None:
