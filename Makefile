@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	&& { echo $$p; break; }; done)
 UV_VERSION := 0.13.9
 BIN := .venv/bin
-PARALLEL := --numprocesses=2 --dist=loadgroup --no-loadscope-reorder
+PARALLEL := --numprocesses=2 --dist=loadscope --no-loadscope-reorder
 STAMP := .venv/.installed
 
 .PHONY: help install run up test test-slow check format lock clean

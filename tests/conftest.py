@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from psycopg import sql
+from xdist.scheduler import LoadScopeScheduling
 
 # Before anything of ours is imported: tests never read the developer's own .env or state.
 os.environ["LEADENGINE_HOME"] = tempfile.mkdtemp(prefix="leadengine-test-")
@@ -20,19 +21,30 @@ from warehouse.database import Database, open_database, release_embedded
 from warehouse.migrate import upgrade
 
 if TYPE_CHECKING:
+    from xdist.remote import Producer
+
     from providers.sandbox.launcher import SandboxProcess
 
 _PROVIDER_PREFIXES = ("GHL_", "TWILIO_", "SENDGRID_", "APOLLO_", "ANTHROPIC_", "MLFLOW_")
 _numbers = itertools.count(1)
 
 
-@pytest.hookimpl(tryfirst=True)
+class FolderScheduling(LoadScopeScheduling):
+    """A file is one worker's; so is a folder whose fixtures are costly."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = nodeid.split("/")[1]
+        return folder if folder in {"dbt_project", "end_to_end"} else nodeid.split("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> FolderScheduling:
+    """How tests are shared out when pytest runs with ``--numprocesses``."""
+    return FolderScheduling(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A folder is one worker's, so that its costly fixtures are made once; the longest first."""
-    folder = {item: item.path.relative_to(Path(__file__).parent).parts[0] for item in items}
-    items.sort(key=lambda item: folder[item] != "end_to_end")
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(folder[item]))
+    """The longest first, so that no worker waits for it at the end."""
+    items.sort(key=lambda item: "end_to_end" not in item.path.parts)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -184,12 +184,12 @@ def test_answers_that_get_lost_are_looked_up_and_not_repeated(world: World) -> N
 
 
 def test_a_failure_before_the_work_was_done_is_repeated_in_the_end(world: World) -> None:
-    people(world, 12)
+    people(world, 40)
     world.fault(provider="twilio", kind="status", value=500, rate=0.5, method="POST")
     report = plan_and_send(world)
     assert report.settled.returned > 0
     assert report.status == "done"
-    assert_books_agree(world, 12)
+    assert_books_agree(world, 40)
 
 
 def test_absence_is_not_believed_before_its_time(world: World) -> None:
@@ -212,12 +212,12 @@ def test_absence_is_not_believed_before_its_time(world: World) -> None:
 
 
 def test_too_many_requests_are_waited_out(world: World) -> None:
-    people(world, 8)
+    people(world, 40)
     world.fault(provider="twilio", kind="status", value=429, rate=0.5)
     report = plan_and_send(world)
     assert report.retried > 0
     assert report.status == "done"
-    assert_books_agree(world, 8)
+    assert_books_agree(world, 40)
 
 
 def test_an_outage_gives_up_after_so_many_attempts_and_says_so(world: World) -> None:
