@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from activation.declared import load_declared, names_in
 from leadengine.errors import LeadEngineError
 
 AUDIENCES_DIR = Path(__file__).parent / "audiences"
@@ -57,7 +57,7 @@ class Audience(BaseModel):
 
 def audience_names(folder: Path = AUDIENCES_DIR) -> list[str]:
     """The audiences that can be asked for."""
-    return sorted(path.stem for path in folder.glob("*.yaml"))
+    return names_in(folder)
 
 
 def load_audience(name: str, folder: Path = AUDIENCES_DIR) -> Audience:
@@ -66,24 +66,11 @@ def load_audience(name: str, folder: Path = AUDIENCES_DIR) -> Audience:
     Raises:
         AudienceError: there is none of that name, or its file does not fit; names the field.
     """
-    names = audience_names(folder)
-    if name not in names:
-        raise AudienceError(
-            f"There is no audience {name!r}.", remedy=f"Choose one of: {', '.join(names)}."
-        )
-    path = folder / f"{name}.yaml"
-    try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-        return Audience.model_validate({"name": name, **(content or {})})
-    except yaml.YAMLError as error:
-        raise AudienceError(
-            f"{path.name} is not YAML: {error}.", remedy="Correct the file."
-        ) from error
-    except (TypeError, ValidationError) as error:
-        detail = error.errors()[0] if isinstance(error, ValidationError) else None
-        where = ".".join(str(part) for part in detail["loc"]) if detail else "the whole file"
-        message = detail["msg"] if detail else str(error)
-        raise AudienceError(
-            f"{path.name}: {where}: {message}.",
-            remedy=f"Fields that can be used: {', '.join(AudienceFilter.model_fields)}.",
-        ) from error
+    return load_declared(
+        Audience,
+        "name",
+        name,
+        folder,
+        problem=AudienceError,
+        remedy=f"Fields that can be used: {', '.join(AudienceFilter.model_fields)}.",
+    )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from activation.declared import load_declared, names_in
 from activation.types import Channel
 from leadengine.errors import LeadEngineError
 
@@ -49,7 +49,7 @@ class Sequence(BaseModel):
 
 def sequence_names(folder: Path = SEQUENCES_DIR) -> list[str]:
     """The sequences that can be asked for."""
-    return sorted(path.stem for path in folder.glob("*.yaml"))
+    return names_in(folder)
 
 
 def load_sequence(name: str, folder: Path = SEQUENCES_DIR) -> Sequence:
@@ -58,24 +58,11 @@ def load_sequence(name: str, folder: Path = SEQUENCES_DIR) -> Sequence:
     Raises:
         SequenceError: there is none of that name, or its file does not fit; names the field.
     """
-    names = sequence_names(folder)
-    if name not in names:
-        raise SequenceError(
-            f"There is no sequence {name!r}.", remedy=f"Choose one of: {', '.join(names)}."
-        )
-    path = folder / f"{name}.yaml"
-    try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-        return Sequence.model_validate({"id": name, **(content or {})})
-    except yaml.YAMLError as error:
-        raise SequenceError(
-            f"{path.name} is not YAML: {error}.", remedy="Correct the file."
-        ) from error
-    except (TypeError, ValidationError) as error:
-        detail = error.errors()[0] if isinstance(error, ValidationError) else None
-        where = ".".join(str(part) for part in detail["loc"]) if detail else "the whole file"
-        message = detail["msg"] if detail else str(error)
-        raise SequenceError(
-            f"{path.name}: {where}: {message}.",
-            remedy="Correct the file; the other sequences in the folder show the form.",
-        ) from error
+    return load_declared(
+        Sequence,
+        "id",
+        name,
+        folder,
+        problem=SequenceError,
+        remedy="Correct the file; the other sequences in the folder show the form.",
+    )

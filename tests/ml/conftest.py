@@ -9,7 +9,7 @@ from leadengine.settings import Settings, load_settings
 
 @pytest.fixture(scope="session")
 def file_settings(tmp_path_factory: pytest.TempPathFactory, clean_environment: None) -> Settings:
-    """Settings that keep MLflow's records in a SQLite file of this session's own."""
+    """Settings that keep MLflow's records in a SQLite file of this test run's own."""
     home: Path = tmp_path_factory.mktemp("ml-home")
     return load_settings(
         _env_file=None,
