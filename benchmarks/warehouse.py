@@ -1,0 +1,418 @@
+"""Times the warehouse at scale, on generated history, each figure beside its floor.
+
+    python benchmarks/warehouse.py                    1,000,000 leads, 10,000,000 events
+    python benchmarks/warehouse.py --leads 20000      small; events follow, ten a lead
+    python benchmarks/warehouse.py --verify           also: incremental against a full refresh
+
+The rows are generated in the raw tables (``sql/generate_raw.sql``, simulated people), in an
+embedded PostgreSQL with a state folder of its own that is removed at the end. Everything after that
+is the project itself: dbt builds the models, and one lead is computed by the SQL that the online
+path runs.
+
+What is measured, and against what floor of the same run:
+
+- full build: ``dbt run`` of all that features, training set and communications need, from nothing;
+  COPY of the raw rows into tables of the same columns.
+- feature build: the model ``lead_features`` alone; one plain aggregate of fifteen columns over the
+  same events (``sql/aggregate_floor.sql``).
+- incremental run: the same ``dbt run`` an hour later, after 1 % of the leads changed: new, late,
+  corrected and deleted messages, merged leads (``sql/change_leads.sql``); a tenth of the full build
+  is the aim, COPY of the new raw rows the floor.
+- one lead: ``rendered/one_lead_features.sql`` with bound parameters on a warm connection, in
+  milliseconds; one plain aggregate over the lead's events.
+
+Prints one table and, last, one JSON object. Times are wall-clock seconds, dbt's own start included.
+"""
+
+import argparse
+import datetime as dt
+import json
+import os
+import platform
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from rich.console import Console
+from rich.table import Table
+
+# This checkout's packages, whatever is installed.
+ROOT = Path(__file__).resolve().parents[1]
+SQL = Path(__file__).parent / "sql"
+sys.path.insert(0, str(ROOT))
+
+NOW = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
+EVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+LATER = NOW + dt.timedelta(hours=1)
+PROJECT = ROOT / "dbt_project"
+MODELS = ("+lead_features", "+lead_training_set", "+fct_communications")
+RAW = ("contacts", "messages", "appointments", "opportunities")
+COMPARED = (
+    "intermediate.int_communications", "intermediate.int_lead_timeline",
+    "marts.fct_communications", "marts.lead_features", "marts.lead_training_set",
+)  # fmt: skip
+# One lead in this many changes before the incremental run.
+CHANGED_EVERY = 100
+ONE_LEAD_CALLS = 2000
+# A raw row, its copies in the models, their indexes and the write-ahead log, measured.
+DISK_BYTES_PER_EVENT = 3500
+
+
+@dataclass
+class Measure:
+    """One line of the table.
+
+    Attributes:
+        name: what was timed.
+        value: how long it took.
+        floor: the least that it could take, measured in the same run.
+        floor_name: what that floor is.
+        unit: of both.
+        aim: what the value should stay under, in words.
+    """
+
+    name: str
+    value: float
+    floor: float
+    floor_name: str
+    unit: str = "s"
+    aim: str = ""
+
+    @property
+    def ratio(self) -> float:
+        """How many times the floor."""
+        return self.value / self.floor
+
+
+@dataclass
+class DbtTimes:
+    """What a ``dbt run`` took, in seconds: all of it, and by model."""
+
+    seconds: float
+    by_model: dict[str, float] = field(default_factory=dict)
+
+
+class Benchmark:
+    """One run on one state folder.
+
+    Args:
+        home: the folder, ours alone.
+        leads: contacts to generate.
+        events: events that the timeline shall have, roughly.
+        console: where progress goes.
+    """
+
+    def __init__(self, home: Path, leads: int, events: int, console: Console) -> None:
+        os.environ["LEADENGINE_HOME"] = str(home)
+        from leadengine.settings import load_settings
+        from warehouse.database import open_database
+        from warehouse.migrate import upgrade
+
+        self.home, self.leads, self.events, self.console = home, leads, events, console
+        self.database = open_database(load_settings(_env_file=None))
+        upgrade(self.database)
+        os.environ.update(self.database.dbt_env())
+        self.measures: list[Measure] = []
+        self.details: dict[str, Any] = {}
+
+    def execute(self, name: str, **parameters: Any) -> float:
+        """Runs a file of SQL; seconds."""
+        statement = (SQL / name).read_text(encoding="utf-8")
+        return self.timed(lambda connection: run_file(connection, statement, parameters))
+
+    def timed(self, work: Callable[[psycopg.Connection], Any]) -> float:
+        """Seconds that ``work`` and its commit take, in a connection opened before."""
+        with psycopg.connect(self.database.libpq_url) as connection:
+            started = time.perf_counter()
+            work(connection)
+            connection.commit()
+            return time.perf_counter() - started
+
+    def generate(self) -> None:
+        """Fills the raw tables."""
+        from ingestion.state import ensure_indexes
+        from ingestion.tables import TABLES
+
+        with self.database.connect() as connection:
+            connection.execute("create schema benchmark")
+            for spec in TABLES:
+                columns = sql.SQL(", ").join(
+                    sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
+                    for name, kind in spec.sql_types.items()
+                )
+                connection.execute(
+                    sql.SQL("create table {} ({})").format(
+                        sql.Identifier(spec.schema, spec.table), columns
+                    )
+                )
+        # What is no message: intake, bookings, deals and opened emails.
+        mean_messages = max(0.5, (self.events / self.leads - 2.0) / 1.045)
+        seconds = self.execute(
+            "generate_raw.sql", leads=self.leads, events=self.events, now=NOW,
+            mean_messages=mean_messages,
+        )  # fmt: skip
+        with self.database.connect() as connection:
+            ensure_indexes(connection, TABLES)
+        with self.database.connect(autocommit=True) as connection:
+            connection.execute("vacuum analyze")
+        self.details["generated_in_seconds"] = round(seconds, 1)
+        self.say(f"generated in {seconds:.0f} s")
+
+    def dbt(self, as_of: dt.datetime, *options: str) -> DbtTimes:
+        """``dbt run`` of the models, at that moment.
+
+        Raises:
+            SystemExit: a model failed; says which, and why.
+        """
+        from dbt.cli.main import dbtRunner
+
+        target = self.home / "target"
+        started = time.perf_counter()
+        result = dbtRunner().invoke(
+            ["--log-level", "none", "--log-path", str(target), "--no-use-colors", "run",
+             "--select", *MODELS, *options, "--project-dir", str(PROJECT), "--profiles-dir",
+             str(PROJECT), "--target-path", str(target), "--threads", str(os.cpu_count() or 2),
+             "--vars", json.dumps({"as_of": as_of.isoformat()})]
+        )  # fmt: skip
+        seconds = time.perf_counter() - started
+        nodes = getattr(result.result, "results", [])
+        if not result.success:
+            failed = [f"{one.node.name}: {one.message}" for one in nodes if one.status == "error"]
+            sys.exit("\n".join(failed) or str(result.exception))
+        by_model = {one.node.name: one.execution_time for one in nodes}
+        return DbtTimes(seconds, by_model)
+
+    def full_build(self) -> DbtTimes:
+        """Builds everything from nothing, and the features once more for their floor."""
+        copied = sum(self.copy_seconds(f"raw_ghl.{name}") for name in RAW)
+        self.say(f"COPY of the raw rows: {copied:.1f} s")
+        full = self.dbt(NOW, "--full-refresh")
+        self.say(f"full build: {full.seconds:.0f} s")
+        self.measures.append(Measure("full build", full.seconds, copied, "COPY of the raw rows"))
+        with self.database.connect() as connection:
+            counts = {
+                name: connection.execute(f"select count(*) from {name}").fetchone()  # noqa: S608
+                for name in ("intermediate.int_lead_timeline", "marts.lead_features",
+                             "marts.lead_training_set")
+            }  # fmt: skip
+        self.details["rows"] = {name: row[0] if row else 0 for name, row in counts.items()}
+        floor = self.execute("aggregate_floor.sql", as_of=NOW)
+        self.measures.append(
+            Measure(
+                "feature build (lead_features)", full.by_model["lead_features"], floor,
+                "one plain aggregate, 15 columns", aim="2.5 x the floor",
+            )
+        )  # fmt: skip
+        self.say(f"features: {full.by_model['lead_features']:.1f} s, floor {floor:.1f} s")
+        return full
+
+    def incremental(self, full: DbtTimes) -> None:
+        """Changes some leads and builds again."""
+        self.execute("change_leads.sql", leads=self.leads, every=CHANGED_EVERY, now=LATER)
+        copied = sum(
+            self.copy_seconds(f"raw_ghl.{name}", since=NOW) for name in (*RAW, "contact_tombstones")
+        )
+        run = self.dbt(LATER)
+        self.say(f"incremental: {run.seconds:.0f} s")
+        self.measures.append(
+            Measure(
+                "incremental run, 1 % of leads changed", run.seconds, copied,
+                "COPY of the new raw rows",
+                aim=f"{full.seconds / 10:.1f} s, a tenth of the full build",
+            )
+        )  # fmt: skip
+        self.details["incremental_share_of_full"] = round(run.seconds / full.seconds, 3)
+        self.details["seconds_by_model"] = {
+            name: {"full": round(seconds, 2), "incremental": round(run.by_model[name], 2)}
+            for name, seconds in sorted(full.by_model.items(), key=lambda item: -item[1])
+            if seconds >= 0.01 * full.seconds
+        }
+
+    def verify(self) -> None:
+        """Holds what the incremental run left to a full refresh at the same moment.
+
+        Raises:
+            SystemExit: they differ.
+        """
+        before = {name: self.digest(name) for name in COMPARED}
+        self.dbt(LATER, "--full-refresh")
+        differing = [name for name in COMPARED if self.digest(name) != before[name]]
+        self.details["incremental_equals_full_refresh"] = not differing
+        if differing:
+            sys.exit(f"differ from a full refresh: {', '.join(differing)}")
+        self.say("incremental equals a full refresh")
+
+    def digest(self, table: str) -> tuple[Any, ...] | None:
+        """Rows of a table and the sum of their hashes, which no order of rows changes."""
+        with self.database.connect() as connection:
+            names = sorted(
+                name for (name,) in connection.execute(
+                    "select column_name from information_schema.columns"
+                    " where table_schema || '.' || table_name = %s", (table,)
+                )
+            )  # fmt: skip
+            return connection.execute(
+                sql.SQL("select count(*), sum(hash_record_extended(row({}), 0)) from {}").format(
+                    sql.SQL(", ").join(map(sql.Identifier, names)),
+                    sql.Identifier(*table.split(".")),
+                )
+            ).fetchone()
+
+    def copy_seconds(self, table: str, since: dt.datetime = EVER) -> float:
+        """How long COPY takes to write the rows loaded since into an empty table."""
+        source = sql.Identifier(*table.split("."))
+        file = self.home / "copy.bin"
+        with self.database.connect() as connection, file.open("wb") as out:
+            query = sql.SQL(
+                "copy (select * from {} where _loaded_at > {}) to stdout (format binary)"
+            ).format(source, sql.Literal(since))
+            with connection.cursor().copy(query) as blocks:
+                for block in blocks:
+                    out.write(block)
+
+        def load(connection: psycopg.Connection) -> None:
+            with (
+                file.open("rb") as found,
+                connection.cursor().copy(
+                    "copy benchmark.copied from stdin (format binary)"
+                ) as copy,
+            ):
+                while block := found.read(1 << 20):
+                    copy.write(block)
+
+        with self.database.connect() as connection:
+            connection.execute(sql.SQL("create table benchmark.copied (like {})").format(source))
+        try:
+            return self.timed(load)
+        finally:
+            file.unlink()
+            with self.database.connect() as connection:
+                connection.execute("drop table benchmark.copied")
+
+    def one_lead(self) -> None:
+        """Single leads, spread over all, on one warm connection."""
+        statement = (PROJECT / "rendered" / "one_lead_features.sql").read_text(encoding="utf-8")
+        floor = (SQL / "one_lead_floor.sql").read_text(encoding="utf-8")
+        step = max(1, self.leads // ONE_LEAD_CALLS)
+        with self.database.connect() as connection:
+            ids = [
+                name for (name,) in connection.execute(
+                    "select lead_id from (select lead_id, row_number() over (order by md5(lead_id))"
+                    " as place from intermediate.int_leads) as leads where place %% %s = 0",
+                    (step,),
+                )
+            ]  # fmt: skip
+            plan = "\n".join(
+                line for (line,) in connection.execute(
+                    "explain " + statement, {"lead_id": ids[0], "as_of": LATER}
+                )
+            )  # fmt: skip
+            times = [self.one(connection, statement, ids), self.one(connection, floor, ids)]
+        self.details["one_lead_sequential_scans"] = plan.count("Seq Scan on")
+        for percentile, aim in ((50, ""), (99, "3 ms")):
+            value, least = (statistics.quantiles(one, n=100)[percentile - 1] for one in times)
+            self.measures.append(
+                Measure(f"one lead, p{percentile}", value, least, "plain aggregate of one lead",
+                        unit="ms", aim=aim)
+            )  # fmt: skip
+
+    @staticmethod
+    def one(connection: psycopg.Connection, statement: str, ids: list[str]) -> list[float]:
+        """Milliseconds of each call, the first hundred left out: they warm up."""
+        times = []
+        for lead_id in ids[:100] + ids:
+            started = time.perf_counter()
+            connection.execute(statement, {"lead_id": lead_id, "as_of": LATER}).fetchall()
+            times.append((time.perf_counter() - started) * 1000)
+        return times[100:]
+
+    def say(self, text: str) -> None:
+        """Progress, with the disk that is used."""
+        with self.database.connect() as connection:
+            size = connection.execute("select pg_database_size(current_database())").fetchone()
+        self.details["database_gib"] = round((size[0] if size else 0) / 2**30, 2)
+        self.console.print(f"[dim]{text}; database {self.details['database_gib']} GiB[/dim]")
+
+
+def run_file(connection: psycopg.Connection, text: str, parameters: dict[str, Any]) -> None:
+    """Runs the statements of a file one by one, each with the parameters it names."""
+    body = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+    for statement in body.split(";\n"):
+        if statement.strip():
+            connection.execute(statement, parameters)  # type: ignore[arg-type, unused-ignore]
+
+
+def machine() -> dict[str, Any]:
+    """The machine, and how busy it was with other things when the benchmark began."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory),
+        "load_before": round(os.getloadavg()[0], 1),
+        "python": platform.python_version(),
+    }
+
+
+def print_table(console: Console, benchmark: Benchmark, where: dict[str, Any]) -> None:
+    """The one table."""
+    rows = benchmark.details["rows"]["intermediate.int_lead_timeline"]
+    table = Table(
+        title=f"{benchmark.leads:,} leads, {rows:,} events; {where['cores']} cores,"
+        f" {where['memory_gib']} GiB, load {where['load_before']} before"
+    )
+    for heading in ("what", "took", "floor", "ratio", "the floor is", "aim"):
+        is_number = heading in {"took", "floor", "ratio"}
+        table.add_column(heading, justify="right" if is_number else "left")
+    for one in benchmark.measures:
+        table.add_row(
+            one.name, f"{one.value:.2f} {one.unit}", f"{one.floor:.2f} {one.unit}",
+            f"{one.ratio:.1f}", one.floor_name, one.aim,
+        )  # fmt: skip
+    console.print(table)
+
+
+def main() -> None:
+    """Runs it and prints the figures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--leads", type=int, default=1_000_000)
+    parser.add_argument("--events", type=int, help="default: ten a lead")
+    parser.add_argument("--verify", action="store_true", help="compare with a full refresh")
+    arguments = parser.parse_args()
+    events = arguments.events or arguments.leads * 10
+    free = shutil.disk_usage(tempfile.gettempdir()).free / 2**30
+    needed = events * DISK_BYTES_PER_EVENT / 2**30
+    if free < needed:
+        sys.exit(f"needs some {needed:.0f} GiB of disk; {free:.0f} are free")
+    console, where = Console(width=130), machine()
+    with tempfile.TemporaryDirectory(prefix="leadengine-bench-") as folder:
+        from warehouse.database import release_embedded
+
+        benchmark = Benchmark(Path(folder), arguments.leads, events, console)
+        try:
+            benchmark.generate()
+            full = benchmark.full_build()
+            benchmark.incremental(full)
+            benchmark.one_lead()
+            if arguments.verify:
+                benchmark.verify()
+        finally:
+            benchmark.database.engine.dispose()
+            release_embedded()
+    print_table(console, benchmark, where)
+    figures = [asdict(one) | {"ratio": round(one.ratio, 2)} for one in benchmark.measures]
+    print(json.dumps({"machine": where, "leads": arguments.leads, "measures": figures}
+                     | benchmark.details))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
