@@ -12,9 +12,11 @@ from rich.table import Table
 from leadengine.cli.context import engine, migrated_database
 from leadengine.clock import SystemClock
 from leadengine.errors import LeadEngineError
+from warehouse.database import Database
 
 app = typer.Typer(no_args_is_help=True)
 BatchId = Annotated[str, typer.Argument(help="The batch's id.")]
+BatchIdOrNewest = Annotated[str | None, typer.Argument(help="The batch's id; default: the newest.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -26,6 +28,19 @@ def _batch_id(text: str) -> UUID:
             f"{text!r} is not the id of a batch.",
             remedy="`leadengine batch plan` prints the id of the batch it plans.",
         ) from error
+
+
+def _batch_or_newest(database: Database, text: str | None) -> UUID:
+    if text is not None:
+        return _batch_id(text)
+    with database.connect() as connection:
+        row = connection.execute(
+            "select batch_id from ops.batches order by planned_at desc limit 1"
+        ).fetchone()
+    if row is None:
+        raise LeadEngineError("There is no batch yet.", remedy="`leadengine batch plan` plans one.")
+    batch_id: UUID = row[0]
+    return batch_id
 
 
 @app.command()
@@ -84,33 +99,53 @@ def _print_counts(console: Console, heading: str, numbers: dict[str, int]) -> No
 
 @app.command()
 def show(
-    batch: BatchId,
+    batch: BatchIdOrNewest = None,
     limit: Annotated[int, typer.Option(help="Leads per decision, at most.")] = 20,
 ) -> None:
     """Shows who is in, who is out, and why."""
     _, database = migrated_database()
-    query = """
-        select decision, lead_id, channel, send_at, tier, score, reason_code, reason
-        from (
-            select items.*, row_number() over (partition by decision order by rank) as place
-            from ops.batch_items as items
-            where batch_id = %s
-        ) as numbered
-        where place <= %s
-        order by decision, rank
-    """
+    batch_id = _batch_or_newest(database, batch)
     with database.connect() as connection:
-        rows = connection.execute(query, [_batch_id(batch), limit]).fetchall()
-    if not rows:
-        raise LeadEngineError(
-            f"There is no batch {batch}.", remedy="`leadengine batch plan` plans one."
-        )
-    table = Table("decision", "lead", "channel", "send at (UTC)", "tier", "score", "reason")
-    for decision, lead, channel, send_at, tier, score, _, reason in rows:
+        head = connection.execute(_HEAD, [batch_id]).fetchone()
+        if head is None:
+            raise LeadEngineError(
+                f"There is no batch {batch}.", remedy="`leadengine batch plan` plans one."
+            )
+        rows = connection.execute(_ITEMS, [batch_id, limit]).fetchall()
+    audience, sequence, status, planned_at, approved_by, counts = head
+    console = Console()
+    console.print(f"Batch {batch_id}: audience {audience}, sequence {sequence}", soft_wrap=True)
+    approval = f", approved by {approved_by}" if approved_by else ""
+    console.print(f"Planned {planned_at:%Y-%m-%d %H:%M} UTC, {status}{approval}.")
+    _print_counts(console, "decision", counts or {})
+    table = Table("decision", "name", "lead", "channel", "send at (UTC)", "tier", "score", "reason")
+    table.columns[2].overflow = "fold"  # an id that is cut off cannot be copied
+    for decision, name, lead, channel, send_at, tier, score, reason in rows:
         at = send_at.strftime("%Y-%m-%d %H:%M") if send_at else ""
         shown = f"{score:.0%}" if score is not None else ""
-        table.add_row(decision, lead, channel or "", at, tier or "", shown, reason)
-    Console().print(table)
+        table.add_row(decision, name, lead, channel or "", at, tier or "", shown, reason)
+    console.print(table)
+
+
+_HEAD = """
+select audience, sequence, status, planned_at at time zone 'UTC', approved_by, summary -> 'counts'
+from ops.batches
+where batch_id = %s
+"""
+_ITEMS = """
+select
+    numbered.decision, concat_ws(' ', leads.first_name, leads.last_name), numbered.lead_id,
+    numbered.channel, numbered.send_at at time zone 'UTC', numbered.tier, numbered.score,
+    numbered.reason
+from (
+    select items.*, row_number() over (partition by decision order by rank) as place
+    from ops.batch_items as items
+    where batch_id = %s
+) as numbered
+left join marts.dim_leads as leads on numbered.lead_id = leads.lead_id
+where numbered.place <= %s
+order by numbered.decision, numbered.rank
+"""
 
 
 @app.command()
@@ -136,7 +171,9 @@ def approve(
         digest = row[0] if row else ""
     name = approver or getpass.getuser()
     approve_batch(database, batch_id, digest=digest, approved_by=name, clock=SystemClock())
-    Console().print(f"Approved by {name}. Send it:  leadengine batch dispatch {batch}")
+    Console().print(
+        f"Approved by {name}. Send it:  leadengine batch dispatch {batch}", soft_wrap=True
+    )
 
 
 @app.command()
@@ -149,21 +186,23 @@ def dispatch(batch: BatchId) -> None:
             opened.database, opened.clients, opened.settings, _batch_id(batch), opened.clock
         )
     console = Console()
-    _print_counts(console, "sent by", report.sent)
-    for heading, numbers in (("cancelled", report.cancelled), ("rejected", report.rejected)):
+    if not report.sent:
+        console.print("Nothing was sent.")
+    for heading, numbers in (
+        ("sent by", report.sent), ("cancelled", report.cancelled),
+        ("rejected", report.rejected), ("left", report.left),
+    ):  # fmt: skip
         if numbers:
             _print_counts(console, heading, numbers)
-    if report.left:
-        _print_counts(console, "left", report.left)
 
 
 @app.command()
-def measure(batch: BatchId, as_json: AsJson = False) -> None:
+def measure(batch: BatchIdOrNewest = None, as_json: AsJson = False) -> None:
     """What the batch brought against its holdout, or that it is too early to tell."""
     from activation.measure import measure_batch
 
     _, database = migrated_database()
-    result = measure_batch(database, _batch_id(batch), SystemClock())
+    result = measure_batch(database, _batch_or_newest(database, batch), SystemClock())
     if as_json:
         typer.echo(json.dumps(result.as_dict(), default=str))
     else:

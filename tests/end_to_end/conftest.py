@@ -68,7 +68,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
             capture_output=True,
             text=True,
             check=False,
-            timeout=280,
+            timeout=500,
         )
 
     first = command("run")

@@ -96,6 +96,25 @@ def test_score_command_agrees_with_the_batch_scores(engine: Engine) -> None:
     assert abs(answer["score"] - float(str(score))) < 0.25
 
 
+def test_a_batch_lives_on_the_command_line(engine: Engine) -> None:
+    planned = engine.command("batch", "plan", "--size", "40", "--json")
+    assert planned.returncode == 0, planned.stderr
+    batch = json.loads(planned.stdout)
+    assert batch["counts"].keys() <= {"send", "holdout", "suppress"}
+    shown = engine.command("batch", "show")
+    assert batch["batch_id"] in shown.stdout
+    assert "planned" in shown.stdout
+    refused = engine.command("batch", "dispatch", batch["batch_id"])
+    assert refused.returncode == 1
+    assert "approve" in refused.stderr
+    approved = engine.command("batch", "approve", batch["batch_id"], "--by", "Bo Broker")
+    assert approved.returncode == 0, approved.stderr
+    sent = engine.command("batch", "dispatch", batch["batch_id"])
+    assert sent.returncode == 0, sent.stderr
+    measured = engine.command("batch", "measure", "--json")
+    assert json.loads(measured.stdout)["verdict"]
+
+
 def test_doctor_finds_nothing_wrong(engine: Engine) -> None:
     result = engine.command("doctor")
     assert result.returncode == 0, result.stdout + result.stderr
