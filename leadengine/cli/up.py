@@ -16,7 +16,7 @@ from rich.table import Table
 
 from leadengine.cli.context import engine, migrated_database, provider_settings
 from leadengine.errors import LeadEngineError
-from leadengine.processes import die_with_parent, require_free_port
+from leadengine.processes import die_with_parent, end_groups, require_free_port
 from leadengine.progress import console
 from leadengine.settings import Settings
 from warehouse.database import Database
@@ -133,6 +133,7 @@ def _running(services: list[Service], logs: Path) -> Iterator[dict[str, subproce
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        end_groups([process.pid for process in processes.values()], _STOP_SECONDS)
 
 
 def _log_file(logs: Path, name: str) -> Path:

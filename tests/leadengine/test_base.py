@@ -3,14 +3,17 @@
 import json
 import logging
 import socket
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 
+import psutil
 import pytest
 
 from leadengine.clock import FixedClock, SystemClock
 from leadengine.errors import LeadEngineError
 from leadengine.log import JsonFormatter, configure_logging, get_logger
-from leadengine.processes import require_free_port
+from leadengine.processes import end_groups, require_free_port
 from leadengine.progress import console, progress
 
 
@@ -64,3 +67,24 @@ def test_port_that_is_taken_is_named_with_its_setting() -> None:
             require_free_port(port, "SERVICE_PORT")
     assert "SERVICE_PORT" in caught.value.remedy
     require_free_port(port, "SERVICE_PORT")
+
+
+def test_a_group_ends_with_what_its_leader_left_behind() -> None:
+    script = (
+        "import subprocess, sys\n"
+        "ignoring = 'import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);'\n"
+        "ignoring += 'print(flush=True); time.sleep(60)'\n"
+        "child = subprocess.Popen([sys.executable, '-c', ignoring], stdout=subprocess.PIPE)\n"
+        "child.stdout.readline()\n"
+        "print(child.pid, flush=True)\n"
+    )
+    leader = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert leader.stdout is not None
+    orphan = psutil.Process(int(leader.stdout.readline()))
+    leader.wait(20)
+    assert orphan.is_running()
+    end_groups([leader.pid], grace_seconds=0.3)
+    psutil.wait_procs([orphan], timeout=10)
+    assert not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE
