@@ -44,6 +44,44 @@
 {%- endmacro %}
 
 
+{# The clock on the wall at a moment in an IANA time zone, without a zone. #}
+{% macro local_time(moment, timezone) -%}
+    {{ adapter.dispatch('local_time')(moment, timezone) }}
+{%- endmacro %}
+
+{% macro default__local_time(moment, timezone) -%}
+    cast({{ moment }} at time zone {{ timezone }} as timestamp)
+{%- endmacro %}
+
+
+{# The hour, 0 to 23, of a moment without a zone. #}
+{% macro hour_of(local_time) -%}
+    {{ adapter.dispatch('hour_of')(local_time) }}
+{%- endmacro %}
+
+{% macro default__hour_of(local_time) -%}
+    extract(hour from {{ local_time }})
+{%- endmacro %}
+
+{% macro postgres__hour_of(local_time) -%}
+    date_part('hour', {{ local_time }})
+{%- endmacro %}
+
+
+{# Whether a moment without a zone is on a Saturday or Sunday. #}
+{% macro is_weekend(local_time) -%}
+    {{ adapter.dispatch('is_weekend')(local_time) }}
+{%- endmacro %}
+
+{% macro default__is_weekend(local_time) -%}
+    extract(dayofweek from {{ local_time }}) in (1, 7)
+{%- endmacro %}
+
+{% macro postgres__is_weekend(local_time) -%}
+    date_part('isodow', {{ local_time }}) >= 6
+{%- endmacro %}
+
+
 {# The moment that this run scores at, UTC. #}
 {% macro scoring_moment() -%}
     cast('{{ var("as_of") or run_started_at.isoformat() }}' as timestamp with time zone)

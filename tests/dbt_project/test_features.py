@@ -16,16 +16,18 @@ from psycopg.rows import dict_row
 
 from tests.conftest import clone, drop
 from tests.dbt_project.conftest import NOW, Warehouse
-from tests.dbt_project.reference import Event, features
+from tests.dbt_project.reference import AgentDays, Event, features
 from tests.dbt_project.rendering import RENDERED, render
 
 LEAD = "L:a"
+LOCATION = "L"
+AGENTS = ["dana", "eli"]
 SQL = RENDERED.read_text(encoding="utf-8")
 HOUR = dt.timedelta(hours=1)
 SECOND = dt.timedelta(seconds=1)
 _INTAKE = {
     "source", "lead_intent", "timeline", "property_type", "beds", "price_min_cents",
-    "price_max_cents",
+    "price_max_cents", "price_band", "market",
 }  # fmt: skip
 _EDGES = [dt.timedelta(days=days) for days in (0, 7, 30, 90)]
 
@@ -60,20 +62,32 @@ def event(draw: st.DrawFn) -> Event:
     if kind != "touch":
         return Event(kind, occurred_at, known_at)
     channel = draw(st.sampled_from(["sms", "email", "call"]))
+    direction = draw(st.sampled_from(["inbound", "outbound"]))
     is_call = channel == "call"
     return Event(
         kind,
         occurred_at,
         known_at,
         channel,
-        draw(st.sampled_from(["inbound", "outbound"])),
+        direction,
         draw(st.sampled_from(["answered", "voicemail"])) if is_call else "delivered",
         draw(st.integers(0, 900)) if is_call else None,
+        "lead" if direction == "inbound" else draw(st.sampled_from(["agent", "automation"])),
+        draw(st.sampled_from([*AGENTS, None])),
     )
 
 
 histories = st.lists(event(), max_size=14)
 created = st.sampled_from([NOW - 200 * 24 * HOUR, NOW - HOUR, NOW])
+# One that is hours off UTC, one that changes its clocks in spring and autumn, one by 45 minutes.
+timezones = st.sampled_from(["UTC", "America/New_York", "Asia/Kathmandu"])
+days_of_agents = st.dictionaries(
+    st.tuples(
+        st.sampled_from(AGENTS),
+        st.sampled_from([(NOW - dt.timedelta(days=days)).date() for days in (-1, 0, 1)]),
+    ),
+    st.tuples(st.integers(1, 50), st.integers(1, 50)),
+)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +95,10 @@ def timeline(brokerage_warehouse: Warehouse) -> Iterator[psycopg.Connection[dict
     """A database in which the timeline and the leads are empty, and ours to fill."""
     database = clone(brokerage_warehouse.database)
     with psycopg.connect(database.libpq_url, row_factory=dict_row) as connection:
-        connection.execute("truncate intermediate.int_lead_timeline, intermediate.int_leads")
+        connection.execute(
+            "truncate intermediate.int_lead_timeline, intermediate.int_leads,"
+            " intermediate.int_agent_days, staging.stg_ghl__locations"
+        )
         connection.commit()
         yield connection
         connection.rollback()
@@ -93,24 +110,36 @@ def compute(
     sql: str,
     created_at: dt.datetime,
     events: Sequence[Event],
+    timezone: str = "UTC",
+    days: AgentDays | None = None,
 ) -> dict[str, Any]:
     """The features of a lead with that history, at NOW, through ``sql``."""
     try:
         connection.execute(
-            "insert into intermediate.int_leads (lead_id, created_at) values (%s, %s)",
-            (LEAD, created_at),
+            "insert into intermediate.int_leads (lead_id, location_id, created_at)"
+            " values (%s, %s, %s)",
+            (LEAD, LOCATION, created_at),
+        )
+        connection.execute(
+            "insert into staging.stg_ghl__locations (location_id, timezone) values (%s, %s)",
+            (LOCATION, timezone),
         )
         with connection.cursor() as cursor:
             cursor.executemany(
                 "insert into intermediate.int_lead_timeline (event_id, lead_id, event_type,"
-                " channel, direction, outcome, duration_seconds, occurred_at, known_at)"
-                " values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                " channel, direction, outcome, duration_seconds, actor, agent_id, occurred_at,"
+                " known_at) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                 [
                     (str(number), LEAD, e.event_type, e.channel, e.direction, e.outcome,
-                     e.duration_seconds, e.occurred_at, e.known_at)
+                     e.duration_seconds, e.actor, e.agent_id, e.occurred_at, e.known_at)
                     for number, e in enumerate(events)
                 ],
             )  # fmt: skip
+            cursor.executemany(
+                "insert into intermediate.int_agent_days (location_id, agent_id, day, touches_7d,"
+                " leads_7d) values (%s, %s, %s, %s, %s)",
+                [(LOCATION, *key, *counts) for key, counts in (days or {}).items()],
+            )
         row = connection.execute(sql, {"lead_id": LEAD, "as_of": NOW}).fetchone()
     finally:
         connection.rollback()
@@ -141,13 +170,18 @@ SEARCH = settings(max_examples=1000, deadline=None, phases=[Phase.generate])
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(created_at=created, events=histories)
+@given(created_at=created, events=histories, timezone=timezones, days=days_of_agents)
 def test_features_are_those_of_what_was_known(
-    timeline: psycopg.Connection[dict[str, Any]], created_at: dt.datetime, events: list[Event]
+    timeline: psycopg.Connection[dict[str, Any]],
+    created_at: dt.datetime,
+    events: list[Event],
+    timezone: str,
+    days: AgentDays,
 ) -> None:
     """Over histories with late, corrected and future rows, against the plain reference."""
-    found = compute(timeline, SQL, created_at, events)
-    assert differences(found, features(created_at, events, NOW)) == {}
+    found = compute(timeline, SQL, created_at, events, timezone, days)
+    expected = features(created_at, events, NOW, timezone=timezone, agent_days=days)
+    assert differences(found, expected) == {}
 
 
 def test_the_reference_covers_every_feature(brokerage_warehouse: Warehouse) -> None:

@@ -239,7 +239,7 @@ select
     lead_id || '/' || n as event_id, lead_id, location_id, 'touch' as event_type,
     (array['sms', 'email', 'call'])[1 + (hashtext(lead_id || n) & 65535) % 3] as channel,
     case when n % 2 = 0 then 'inbound' else 'outbound' end as direction,
-    null as actor, null as agent_id,
+    case when n % 2 = 0 then 'lead' else 'agent' end as actor, 'dana' as agent_id,
     created_at + n * interval '31 hours 11.000001 seconds' as occurred_at,
     created_at + n * interval '31 hours 11.000001 seconds' as known_at,
     null as source_system, null as source_row_id, null::bigint as amount_cents,
@@ -248,6 +248,11 @@ select
 from intermediate.int_leads
 cross join generate_series(1, 9) as n
 where (hashtext(lead_id) & 65535) % 10 >= n;
+create table staging.stg_ghl__locations as
+select 'loc0' as location_id, 'America/New_York' as timezone;
+create table intermediate.int_agent_days as
+select 'loc0' as location_id, 'dana' as agent_id, day::date, 3 as touches_7d, 2 as leads_7d
+from generate_series(date '2025-01-01', date '2026-06-01', interval '2 days') as day;
 insert into marts.dim_leads
 select lead_id, location_id, 'open' as status from intermediate.int_leads;
 """
