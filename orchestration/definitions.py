@@ -19,7 +19,7 @@ from orchestration.defs.warehouse.assets import (
     dbt_models,
     dbt_models_after_scores,
     dbt_resource,
-    send_history,
+    histories,
 )
 from orchestration.jobs import ALL_JOBS
 from orchestration.resources import Engine
@@ -34,7 +34,7 @@ defs = dg.Definitions(
         lead_conversion,
         lead_scores,
         dbt_models_after_scores,
-        send_history,
+        *histories,
         consent_logs,
         batches,
         sends,

@@ -14,9 +14,10 @@ from tests.dbt_project.running import run_dbt
 from warehouse.database import Database
 
 MARTS = {
-    "agent_performance", "dim_agents", "dim_leads", "fct_appointments", "fct_communications",
-    "fct_consent_events", "fct_opportunities", "kpi_daily", "lead_features", "lead_priorities",
-    "lead_training_set",
+    "agent_performance", "dim_agents", "dim_leads", "dim_leads_history", "fct_appointments",
+    "fct_calls", "fct_communications", "fct_consent_events", "fct_email_events",
+    "fct_opportunities", "fct_opportunity_stage_history", "kpi_daily", "lead_features",
+    "lead_priorities", "lead_training_set",
 }  # fmt: skip
 
 
@@ -152,4 +153,4 @@ def test_priorities_are_made_apart_after_the_scores(
     brokerage_warehouse: Warehouse, manifest: dict[str, Any]
 ) -> None:
     tagged = {node["name"] for node in models(manifest) if "after_scores" in node["tags"]}
-    assert tagged == {"lead_priorities"}
+    assert tagged == {"dim_leads_history", "int_lead_states", "lead_priorities"}

@@ -78,7 +78,8 @@ ghl_touches as (
         greatest(
             messages.known_at, coalesce(surviving.merge_known_at, messages.known_at)
         ) as engagement_known_at,
-        messages.outcome = 'clicked' as is_clicked
+        messages.outcome = 'clicked' as is_clicked,
+        messages.updated_at as status_changed_at
     from messages
     inner join surviving
         on
@@ -103,7 +104,8 @@ provider_rows as (
         status as outcome,
         cast(null as integer) as duration_seconds,
         cast(null as timestamp with time zone) as engaged_at,
-        false as is_clicked
+        false as is_clicked,
+        created_at as status_changed_at
     from twilio_messages
 
     union all
@@ -121,7 +123,8 @@ provider_rows as (
         outcome,
         duration_seconds,
         cast(null as timestamp with time zone) as engaged_at,
-        false as is_clicked
+        false as is_clicked,
+        created_at as status_changed_at
     from twilio_calls
 
     union all
@@ -143,7 +146,8 @@ provider_rows as (
         end as outcome,
         cast(null as integer) as duration_seconds,
         case when open_count + click_count > 0 then last_event_at end as engaged_at,
-        click_count > 0 as is_clicked
+        click_count > 0 as is_clicked,
+        last_event_at as status_changed_at
     from email_activity
 
 ),
@@ -202,6 +206,7 @@ provider_touches as (
         provider_rows.engaged_at,
         provider_rows.known_at as engagement_known_at,
         provider_rows.is_clicked,
+        provider_rows.status_changed_at,
         provider_rows.address
     from provider_rows
     left join sends
@@ -260,7 +265,8 @@ touches as (
         provider_touches.source_row_id,
         provider_touches.engaged_at,
         provider_touches.engagement_known_at,
-        provider_touches.is_clicked
+        provider_touches.is_clicked,
+        provider_touches.status_changed_at
     from provider_touches
     left join told_by_crm
         on

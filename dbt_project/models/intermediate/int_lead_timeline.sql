@@ -20,27 +20,45 @@ communications as (
 
 ),
 
+deal_events as (
+
+    select * from {{ ref('int_deal_events') }}
+
+),
+
 surviving as (
 
     select * from {{ ref('int_contacts_surviving') }}
 
 ),
 
-appointments as (
-
-    select * from {{ ref('stg_ghl__appointments') }}
-
-),
-
-opportunities as (
-
-    select * from {{ ref('stg_ghl__opportunities') }}
-
-),
-
 imported as (
 
     select * from {{ ref('stg_import__leads') }}
+
+),
+
+email_events as (
+
+    select * from {{ ref('int_email_events') }}
+
+),
+
+contact_changes as (
+
+    select * from {{ ref('int_contact_changes') }}
+
+),
+
+consent_events as (
+
+    select * from {{ ref('int_consent_events') }}
+
+),
+
+engine_events as (
+
+    select * from {{ ref('int_engine_events') }}
 
 ),
 
@@ -87,165 +105,26 @@ touches as (
 
 ),
 
-engagements as (
-
-    select
-        'email_opened' as event_type,
-        false as needs_click
-
-    union all
-
-    select
-        'email_clicked' as event_type,
-        true as needs_click
-
-),
-
 email_engagements as (
 
+    -- That an email was sent is a touch, and its delivery the touch's outcome.
     select
-        communications.lead_id,
-        communications.location_id,
-        engagements.event_type,
-        communications.channel,
+        lead_id,
+        location_id,
+        'email_' || event_type as event_type,
+        'email' as channel,
         cast(null as text) as direction,
-        'lead' as actor,
-        communications.agent_id,
-        communications.engaged_at as occurred_at,
-        communications.engagement_known_at as known_at,
-        communications.source_system,
-        communications.source_row_id,
+        actor,
+        agent_id,
+        occurred_at,
+        known_at,
+        source_system,
+        source_row_id,
         cast(null as bigint) as amount_cents,
         cast(null as integer) as duration_seconds,
-        communications.outcome
-    from communications
-    -- Who clicked has opened.
-    inner join engagements on communications.is_clicked or not engagements.needs_click
-    where communications.engaged_at is not null and communications.channel = 'email'
-
-),
-
-lead_appointments as (
-
-    select
-        surviving.lead_id,
-        surviving.merge_known_at,
-        appointments.*
-    from appointments
-    inner join surviving
-        on
-            appointments.location_id = surviving.location_id
-            and appointments.contact_id = surviving.contact_id
-
-),
-
-appointments_booked as (
-
-    /*
-        The row's clock moves when the appointment is held or missed; the booking itself was known
-        when the CRM made the row.
-    */
-    select
-        lead_id,
-        location_id,
-        'appointment_booked' as event_type,
-        cast(null as text) as channel,
-        cast(null as text) as direction,
-        'agent' as actor,
-        agent_id,
-        booked_at as occurred_at,
-        greatest(
-            case when is_backfill or updated_at > booked_at then booked_at else known_at end,
-            coalesce(merge_known_at, booked_at)
-        ) as known_at,
-        'ghl' as source_system,
-        appointment_id as source_row_id,
-        cast(null as bigint) as amount_cents,
-        {{ seconds_between('starts_at', 'ends_at') }} as duration_seconds,
-        status as outcome
-    from lead_appointments
-
-),
-
-appointments_decided as (
-
-    select
-        lead_id,
-        location_id,
-        'appointment_' || status as event_type,
-        cast(null as text) as channel,
-        cast(null as text) as direction,
-        case when status = 'cancelled' then 'agent' else 'lead' end as actor,
-        agent_id,
-        case when status = 'cancelled' then updated_at else starts_at end as occurred_at,
-        greatest(known_at, coalesce(merge_known_at, known_at)) as known_at,
-        'ghl' as source_system,
-        appointment_id as source_row_id,
-        cast(null as bigint) as amount_cents,
-        {{ seconds_between('starts_at', 'ends_at') }} as duration_seconds,
-        status as outcome
-    from lead_appointments
-    where status != 'booked'
-
-),
-
-lead_opportunities as (
-
-    select
-        surviving.lead_id,
-        surviving.merge_known_at,
-        opportunities.*
-    from opportunities
-    inner join surviving
-        on
-            opportunities.location_id = surviving.location_id
-            and opportunities.contact_id = surviving.contact_id
-
-),
-
-opportunities_created as (
-
-    select
-        lead_id,
-        location_id,
-        'opportunity_created' as event_type,
-        cast(null as text) as channel,
-        cast(null as text) as direction,
-        'agent' as actor,
-        agent_id,
-        created_at as occurred_at,
-        greatest(
-            case when is_backfill or updated_at > created_at then created_at else known_at end,
-            coalesce(merge_known_at, created_at)
-        ) as known_at,
-        'ghl' as source_system,
-        opportunity_id as source_row_id,
-        value_cents as amount_cents,
-        cast(null as integer) as duration_seconds,
-        source as outcome
-    from lead_opportunities
-
-),
-
-opportunities_decided as (
-
-    select
-        lead_id,
-        location_id,
-        case when status = 'won' then 'opportunity_won' else 'opportunity_lost' end as event_type,
-        cast(null as text) as channel,
-        cast(null as text) as direction,
-        'agent' as actor,
-        agent_id,
-        status_changed_at as occurred_at,
-        greatest(known_at, coalesce(merge_known_at, known_at)) as known_at,
-        'ghl' as source_system,
-        opportunity_id as source_row_id,
-        value_cents as amount_cents,
-        cast(null as integer) as duration_seconds,
-        status as outcome
-    from lead_opportunities
-    where status in ('won', 'lost', 'abandoned')
+        outcome
+    from email_events
+    where event_type not in ('sent', 'delivered')
 
 ),
 
@@ -280,30 +159,125 @@ imports_decided as (
 
 ),
 
-events as (
+first_events as (
 
+    -- Of each of these a source row tells once.
     select * from lead_created
     union all
     select * from touches
     union all
     select * from email_engagements
     union all
-    select * from appointments_booked
-    union all
-    select * from appointments_decided
-    union all
-    select * from opportunities_created
-    union all
-    select * from opportunities_decided
-    union all
     select * from imports_decided
+
+),
+
+contact_events as (
+
+    select
+        lead_id,
+        location_id,
+        event_type,
+        channel,
+        cast(null as text) as direction,
+        cast(null as text) as actor,
+        agent_id,
+        occurred_at,
+        known_at,
+        'ghl' as source_system,
+        contact_id as source_row_id,
+        cast(null as bigint) as amount_cents,
+        cast(null as integer) as duration_seconds,
+        outcome,
+        version_number || ':' || change_key as event_version
+    from contact_changes
+
+),
+
+consent_changes as (
+
+    -- Evidence of a contact that was merged is the lead's from the merge on.
+    select
+        consent_events.lead_id,
+        consent_events.location_id,
+        'consent_' || consent_events.action as event_type,
+        consent_events.channel,
+        cast(null as text) as direction,
+        case
+            when
+                consent_events.source = 'lead'
+                or consent_events.method in (
+                    'crm_field', 'suppression_unsubscribes', 'suppression_spam_reports'
+                )
+                then 'lead'
+        end as actor,
+        cast(null as text) as agent_id,
+        consent_events.occurred_at,
+        greatest(
+            consent_events.known_at, coalesce(surviving.merge_known_at, consent_events.known_at)
+        ) as known_at,
+        case
+            when consent_events.evidence_key like 'twilio:%' then 'twilio'
+            when consent_events.evidence_key like 'sendgrid:%' then 'sendgrid'
+            else 'ghl'
+        end as source_system,
+        consent_events.evidence_key as source_row_id,
+        cast(null as bigint) as amount_cents,
+        cast(null as integer) as duration_seconds,
+        consent_events.method as outcome,
+        '' as event_version
+    from consent_events
+    left join surviving
+        on
+            consent_events.location_id = surviving.location_id
+            and consent_events.contact_id = surviving.contact_id
+
+),
+
+own_events as (
+
+    select
+        lead_id,
+        location_id,
+        event_type,
+        channel,
+        cast(null as text) as direction,
+        'automation' as actor,
+        cast(null as text) as agent_id,
+        occurred_at,
+        known_at,
+        'leadengine' as source_system,
+        source_row_id,
+        cast(null as bigint) as amount_cents,
+        cast(null as integer) as duration_seconds,
+        outcome,
+        event_version
+    from engine_events
+
+),
+
+events as (
+
+    select
+        *,
+        '' as event_version
+    from first_events
+    union all
+    select * from contact_events
+    union all
+    select * from deal_events
+    union all
+    select * from consent_changes
+    union all
+    select * from own_events
 
 ),
 
 final as (
 
     select
-        source_system || ':' || event_type || ':' || location_id || ':' || source_row_id as event_id,
+        source_system || ':' || event_type || ':' || location_id || ':' || source_row_id
+        || case when event_version != '' then ':' || event_version else '' end as event_id,
         lead_id,
         location_id,
         event_type,

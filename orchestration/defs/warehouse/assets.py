@@ -22,7 +22,10 @@ AFTER_SCORES = "tag:after_scores"
 # next follows from the models: as one asset the two would be a circle.
 _ASSET_NAMES = {
     ("ml", "current_lead_scores"): "lead_scores",
+    ("ml", "lead_scores"): "score_history",
     ("ops", "sends"): "send_history",
+    ("ops", "batches"): "batch_history",
+    ("ops", "batch_items"): "batch_item_history",
 }
 
 
@@ -35,16 +38,26 @@ class Translator(DagsterDbtTranslator):
         return dg.AssetKey([schema, _ASSET_NAMES.get((schema, name), name)])
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
-        """The layer: staging, intermediate or marts."""
-        return str(dbt_resource_props["schema"])
+        """The layer: staging, intermediate or marts. Snapshots feed the intermediate one."""
+        schema = str(dbt_resource_props["schema"])
+        return "intermediate" if schema == "snapshots" else schema
 
 
-send_history = dg.AssetSpec(
-    ["ops", "send_history"],
-    group_name="activation",
-    kinds={"postgres"},
-    description="ops.sends as it stood when the models were built.",
-)
+# What the engine wrote in earlier runs, as it stood when the models were built.
+histories = [
+    dg.AssetSpec(
+        [schema, _ASSET_NAMES[schema, table]],
+        group_name=group,
+        kinds={"postgres"},
+        description=f"{schema}.{table} as it stood when the models were built.",
+    )
+    for schema, table, group in (
+        ("ml", "lead_scores", "ml"),
+        ("ops", "sends", "activation"),
+        ("ops", "batches", "activation"),
+        ("ops", "batch_items", "activation"),
+    )
+]
 
 TRANSLATOR = Translator(settings=DagsterDbtTranslatorSettings(enable_asset_checks=True))
 _MANIFEST = manifest_path()

@@ -1,0 +1,129 @@
+with appointment_versions as (
+
+    {{ snapshot_versions(ref('snap_appointments'), ['location_id', 'appointment_id']) }}
+
+),
+
+opportunity_versions as (
+
+    {{ snapshot_versions(ref('snap_opportunities'), ['location_id', 'opportunity_id']) }}
+
+),
+
+surviving as (
+
+    select * from {{ ref('int_contacts_surviving') }}
+
+),
+
+appointment_steps as (
+
+    select
+        *,
+        lag(starts_at) over (
+            partition by location_id, appointment_id order by version_number
+        ) as previous_starts_at,
+        lag(status) over (
+            partition by location_id, appointment_id order by version_number
+        ) as previous_status
+    from appointment_versions
+
+),
+
+opportunity_steps as (
+
+    select
+        *,
+        lag(status) over (
+            partition by location_id, opportunity_id order by version_number
+        ) as previous_status
+    from opportunity_versions
+
+),
+
+appointments_rescheduled as (
+
+    select
+        location_id,
+        contact_id,
+        appointment_id as source_row_id,
+        version_number,
+        'appointment_rescheduled' as event_type,
+        agent_id,
+        cast(null as bigint) as amount_cents,
+        cast(null as text) as outcome,
+        updated_at as occurred_at,
+        dbt_valid_from as known_at
+    from appointment_steps
+    where starts_at != previous_starts_at
+
+),
+
+appointments_corrected as (
+
+    select
+        location_id,
+        contact_id,
+        appointment_id as source_row_id,
+        version_number,
+        'appointment_corrected' as event_type,
+        agent_id,
+        cast(null as bigint) as amount_cents,
+        status as outcome,
+        updated_at as occurred_at,
+        dbt_valid_from as known_at
+    from appointment_steps
+    where previous_status != 'booked' and status != previous_status
+
+),
+
+opportunities_corrected as (
+
+    select
+        location_id,
+        contact_id,
+        opportunity_id as source_row_id,
+        version_number,
+        'opportunity_corrected' as event_type,
+        agent_id,
+        value_cents as amount_cents,
+        status as outcome,
+        status_changed_at as occurred_at,
+        dbt_valid_from as known_at
+    from opportunity_steps
+    where previous_status != 'open' and status != previous_status
+
+),
+
+events as (
+
+    select * from appointments_rescheduled
+    union all
+    select * from appointments_corrected
+    union all
+    select * from opportunities_corrected
+
+),
+
+final as (
+
+    select
+        surviving.lead_id,
+        events.location_id,
+        events.source_row_id,
+        events.version_number,
+        events.event_type,
+        events.agent_id,
+        events.amount_cents,
+        events.outcome,
+        events.occurred_at,
+        greatest(events.known_at, coalesce(surviving.merge_known_at, events.known_at)) as known_at
+    from events
+    inner join surviving
+        on
+            events.location_id = surviving.location_id
+            and events.contact_id = surviving.contact_id
+
+)
+
+select * from final
