@@ -4,20 +4,19 @@ import importlib
 import logging
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from expectations.asked import asked, is_query, query
 from expectations.messages import broken, failure
+from expectations.pages import Pages
 from expectations.suite import Rule, Suite, load_suites
 from leadengine.errors import LeadEngineError
 from warehouse.database import Database
 
 SUITES = load_suites()
 SUITE_TABLES: tuple[str, ...] = tuple(SUITES)
-
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-_CLOCK_SKEW = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,7 @@ class SuiteResult:
         failures: a sentence for each blocking rule that does not hold.
         evaluated: number of rules that were asked; 0 for a table that is not there and need not be.
         warnings: a sentence for each other rule that does not hold.
+        page: the table's page of the Data Docs; None where none was asked for.
     """
 
     table: str
@@ -37,9 +37,12 @@ class SuiteResult:
     failures: list[str]
     evaluated: int
     warnings: list[str] = field(default_factory=list)
+    page: Path | None = None
 
 
-def validate_raw(database: Database, tables: Iterable[str] | None = None) -> list[SuiteResult]:
+def validate_raw(
+    database: Database, tables: Iterable[str] | None = None, docs: Path | None = None
+) -> list[SuiteResult]:
     """Validates raw tables, each as a whole.
 
     A table that does not exist passes, unless it is one that must have rows: a provider that is
@@ -48,6 +51,7 @@ def validate_raw(database: Database, tables: Iterable[str] | None = None) -> lis
     Args:
         database: where the raw tables are.
         tables: ``schema.table`` names; None for every table that has a suite.
+        docs: folder for Data Docs of these tables, begun at its ``index.html``; None for none.
 
     Returns:
         One result a table, in the order asked for.
@@ -65,11 +69,13 @@ def validate_raw(database: Database, tables: Iterable[str] | None = None) -> lis
     existing = _existing(database, wanted)
     if not existing:
         return [_absent(SUITES[table]) for table in wanted]
-    with _Validator(database) as validator:
-        return [
+    with _Validator(database, docs) as validator:
+        results = [
             validator.validate(SUITES[table]) if table in existing else _absent(SUITES[table])
             for table in wanted
         ]
+        pages = validator.pages.build() if validator.pages is not None else {}
+    return [replace(result, page=pages.get(result.table)) for result in results]
 
 
 def _existing(database: Database, tables: Iterable[str]) -> set[str]:
@@ -90,8 +96,10 @@ def _absent(suite: Suite) -> SuiteResult:
 class _Validator:
     """Great Expectations in memory, on one database."""
 
-    def __init__(self, database: Database) -> None:
-        self._url = database.sqlalchemy_url("psycopg2")
+    def __init__(self, database: Database, docs: Path | None) -> None:
+        self._database = database
+        self._docs = docs
+        self.pages: Pages | None = None
 
     def __enter__(self) -> "_Validator":
         # Before the import, which takes seconds and is therefore not at the top either.
@@ -103,7 +111,11 @@ class _Validator:
         context = self._gx.get_context(mode="ephemeral")
         context.enable_analytics(enable=False)
         context.variables.progress_bars = base.ProgressBarsConfig(globally=False)
-        self._source = context.data_sources.add_postgres("warehouse", connection_string=self._url)
+        self._source = context.data_sources.add_postgres(
+            "warehouse", connection_string=self._database.sqlalchemy_url("psycopg2")
+        )
+        if self._docs is not None:
+            self.pages = Pages(context, self._docs)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -115,34 +127,46 @@ class _Validator:
         schema, name = suite.table.split(".")
         asset = self._source.add_table_asset(suite.table, table_name=name, schema_name=schema)
         batch = asset.add_batch_definition_whole_table("all").get_batch()
-        asked = []
+        kinds = []
         for place, rule in enumerate(suite.rules):
-            class_name, arguments = _asked(rule)
+            class_name, arguments = asked(suite.table, rule)
             kind = getattr(self._expectations, class_name)
             # Results come in an order of their own.
-            asked.append(kind(**arguments, meta={"rule": place}))
-        found = batch.validate(
-            self._gx.ExpectationSuite(suite.table, asked), result_format="SUMMARY"
-        )
-        results = sorted(found.results, key=lambda result: _place(result))
-        failed = [(suite.rules[_place(result)], result) for result in results if not result.success]
-        blocking = [_sentence(r, result) for r, result in failed if r.severity == "blocking"]
+            kinds.append(kind(**arguments, meta={"rule": place, "severity": rule.severity}))
+        expectations = self._gx.ExpectationSuite(suite.table, kinds)
+        found = batch.validate(expectations, result_format="SUMMARY")
+        failed = [
+            (suite.rules[_place(result)], result)
+            for result in sorted(found.results, key=_place)
+            if not result.success
+        ]
+        sentences: dict[str, list[str]] = {"blocking": [], "warning": []}
+        for rule, result in failed:
+            sentences[rule.severity] += self._sentences(suite.table, rule, result)
+        if self.pages is not None:
+            self.pages.add(suite.table, batch.id, expectations, found)
         return SuiteResult(
             suite.table,
-            success=not blocking,
-            failures=blocking,
-            evaluated=len(results),
-            warnings=[_sentence(r, result) for r, result in failed if r.severity == "warning"],
+            success=not sentences["blocking"],
+            failures=sentences["blocking"],
+            evaluated=len(found.results),
+            warnings=sentences["warning"],
         )
+
+    def _sentences(self, table: str, rule: Rule, result: Any) -> list[str]:
+        raised = _raised(result.exception_info or {})
+        if raised is not None:
+            return [broken(rule, raised)]
+        if not is_query(rule):
+            return [failure(rule, result.result)]
+        # It said how many rows there are; the rows are sentences.
+        with self._database.connect() as connection:
+            rows = connection.execute(query(table, rule).replace("{batch}", table).encode())
+            return [str(complaint) for (complaint,) in rows]
 
 
 def _place(result: Any) -> int:
     return int(result.expectation_config.meta["rule"])
-
-
-def _sentence(rule: Rule, result: Any) -> str:
-    raised = _raised(result.exception_info or {})
-    return broken(rule, raised) if raised is not None else failure(rule, result.result)
 
 
 def _raised(info: dict[str, Any]) -> str | None:
@@ -152,43 +176,3 @@ def _raised(info: dict[str, Any]) -> str | None:
         if entry.get("raised_exception"):
             return str(entry.get("exception_message") or "")
     return None
-
-
-def _asked(rule: Rule) -> tuple[str, dict[str, Any]]:
-    """The Great Expectations class that asks for ``rule``, and what it is asked with."""
-    column = rule.columns[0] if rule.columns else ""
-    each = {"column": column, "mostly": rule.mostly}
-    match rule.kind:
-        case "not_null":
-            return "ExpectColumnValuesToNotBeNull", each
-        case "unique" if len(rule.columns) > 1:
-            return "ExpectCompoundColumnsToBeUnique", {"column_list": list(rule.columns)}
-        case "unique":
-            return "ExpectColumnValuesToBeUnique", each
-        case "one_of":
-            return "ExpectColumnValuesToBeInSet", each | {"value_set": rule.option("values")}
-        case "matches":
-            return "ExpectColumnValuesToMatchRegex", each | {"regex": rule.option("pattern")}
-        case "between":
-            bounds = {"min_value": rule.option("min"), "max_value": rule.option("max")}
-            return "ExpectColumnValuesToBeBetween", each | bounds
-        case "within_history":
-            bounds = {"min_value": _EARLIEST, "max_value": datetime.now(UTC) + _CLOCK_SKEW}
-            return "ExpectColumnValuesToBeBetween", each | bounds
-        case "not_before":
-            return "ExpectColumnPairValuesAToBeGreaterThanB", {
-                "column_A": column,
-                "column_B": rule.option("other"),
-                "or_equal": True,
-                "ignore_row_if": "either_value_is_missing",
-                "mostly": rule.mostly,
-            }
-        case "refers":
-            # Names from our own YAML; the batch stands for the table.
-            query = (
-                f"select {column} from {{batch}} where {column} is not null and {column} not in"  # noqa: S608
-                f" (select {rule.option('column')} from {rule.option('to')})"
-            )
-            return "UnexpectedRowsExpectation", {"unexpected_rows_query": query}
-        case "rows_at_least":
-            return "ExpectTableRowCountToBeBetween", {"min_value": rule.option("rows")}

@@ -13,8 +13,11 @@ SUITES_DIR = Path(__file__).parent / "suites"
 Severity = Literal["blocking", "warning"]
 Kind = Literal[
     "not_null", "unique", "one_of", "matches", "between", "within_history", "not_before", "refers",
-    "rows_at_least",
+    "rows_at_least", "mean_between", "distinct_share", "steady", "filled", "schema", "set_aside",
+    "volume",
 ]  # fmt: skip
+
+_IMPORT = "raw_import.leads"
 
 # What each kind that can be written needs besides its column.
 _OPTIONS: dict[Kind, set[str]] = {
@@ -26,6 +29,10 @@ _OPTIONS: dict[Kind, set[str]] = {
     "not_before": {"other"},
     "refers": {"to", "column"},
     "rows_at_least": set(),
+    "mean_between": {"min", "max"},
+    "distinct_share": {"min"},
+    "steady": set(),
+    "filled": set(),
 }
 
 
@@ -75,7 +82,11 @@ def load_suites(folder: Path = SUITES_DIR) -> dict[str, Suite]:
 
 def _rules(where: str, written: dict[str, Any]) -> tuple[Rule, ...]:
     key = tuple(written["key"])
-    rules = [Rule("not_null", (column,)) for column in key]
+    rules = [Rule("schema", (), options={"columns": dict(written["columns"])})]
+    if not where.endswith(f": {_IMPORT}"):
+        # A file is loaded once, and says itself what it rejected.
+        rules += [Rule("set_aside", ()), Rule("volume", (), "warning")]
+    rules += [Rule("not_null", (column,)) for column in key]
     rules.append(Rule("unique", key))
     # The two clocks that everything downstream goes by.
     rules += [Rule("not_null", (column,)) for column in ("_loaded_at", "_known_at")]

@@ -131,6 +131,11 @@ class Settings(BaseSettings):
         return self.home / "dbt"
 
     @property
+    def data_docs(self) -> Path:
+        """Where Great Expectations puts its pages."""
+        return self.home / "data-docs"
+
+    @property
     def has_live_credentials(self) -> bool:
         """Whether a GoHighLevel account is configured; without one the sandbox stands in."""
         return bool(self.ghl_token or self.ghl_locations) and not self.sandbox_locations

@@ -67,13 +67,14 @@ def test_a_good_load_passes_everywhere(good: Database) -> None:
     assert all(result.evaluated >= 5 for result in results)
 
 
-def test_every_raw_table_has_a_suite() -> None:
+def test_every_raw_table_has_a_suite_that_knows_its_columns() -> None:
     assert set(SUITE_TABLES) == {spec.qualified for spec in TABLES} | {"raw_import.leads"}
-    columns = {spec.qualified: set(spec.sql_types) for spec in TABLES}
+    types = {spec.qualified: spec.sql_types for spec in TABLES}
     for table, suite in SUITES.items():
-        if table in columns:
-            named = {name for rule in suite.rules for name in rule.columns}
-            assert named <= columns[table], table
+        (schema,) = (rule for rule in suite.rules if rule.kind == "schema")
+        assert schema.option("columns") == types.get(table, schema.option("columns")), table
+        named = {name for rule in suite.rules for name in rule.columns}
+        assert named <= set(schema.option("columns")), table
 
 
 @pytest.mark.parametrize(
@@ -201,8 +202,15 @@ def test_a_column_that_is_gone_is_said_so(good: Database) -> None:
     change(good, "alter table raw_ghl.messages drop column direction")
     (result,) = validate_raw(good, ["raw_ghl.messages"])
     assert not result.success
-    (sentence,) = result.failures
-    assert sentence.startswith("direction: one_of could not be evaluated (")
+    schema, values = result.failures
+    assert schema == "direction is missing"
+    assert values.startswith("direction: one_of could not be evaluated (")
+
+
+def test_a_column_of_another_type_blocks(good: Database) -> None:
+    change(good, "alter table raw_ghl.messages alter column call_duration type text")
+    (result,) = validate_raw(good, ["raw_ghl.messages"])
+    assert result.failures[0] == "call_duration is text and not bigint"
 
 
 def test_a_table_without_a_suite_is_refused(good: Database) -> None:
@@ -221,7 +229,7 @@ def test_a_table_without_a_suite_is_refused(good: Database) -> None:
     ],
 )
 def test_a_rule_that_cannot_be_read_is_refused(tmp_path: Path, rule: dict[str, Any]) -> None:
-    suite = {"raw_ghl.things": {"key": ["id"], "rules": [rule]}}
+    suite = {"raw_ghl.things": {"key": ["id"], "columns": {"id": "text"}, "rules": [rule]}}
     (tmp_path / "bad.yaml").write_text(yaml.safe_dump(suite), encoding="utf-8")
     with pytest.raises(LeadEngineError, match=r"bad\.yaml: raw_ghl\.things"):
         load_suites(tmp_path)

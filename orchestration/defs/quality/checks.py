@@ -1,10 +1,12 @@
 """Great Expectations as blocking checks on the raw tables."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 
-from expectations.run import SUITE_TABLES, validate_raw
+from expectations.run import SUITE_TABLES, SuiteResult, validate_raw
+from leadengine.settings import get_settings
 from orchestration.resources import Engine
 
 CHECK_NAME = "expectations"
@@ -28,18 +30,27 @@ def raw_expectations(
 ) -> Iterator[dg.AssetCheckResult]:
     """Validates the selected raw tables; a failed suite stops what is built upon the table."""
     tables = sorted(".".join(key.asset_key.path) for key in context.selected_asset_check_keys)
-    for result in validate_raw(engine.database, tables):
-        yield dg.AssetCheckResult(
-            passed=result.success,
-            asset_key=result.table.split("."),
-            check_name=CHECK_NAME,
-            severity=dg.AssetCheckSeverity.ERROR,
-            metadata={
-                "expectations_evaluated": result.evaluated,
-                "failures": _bullets(result.failures),
-                "warnings": _bullets(result.warnings),
-            },
-        )
+    for result in validate_raw(engine.database, tables, docs=get_settings().data_docs):
+        yield check_result(result)
+
+
+def check_result(result: SuiteResult) -> dg.AssetCheckResult:
+    """The check of one table: what blocks is an error, what only warns a warning."""
+    metadata: dict[str, Any] = {
+        "expectations_evaluated": result.evaluated,
+        "failures": _bullets(result.failures),
+        "warnings": _bullets(result.warnings),
+    }
+    if result.page is not None:
+        metadata["data_docs"] = dg.MetadataValue.url(result.page.as_uri())
+    return dg.AssetCheckResult(
+        passed=result.success and not result.warnings,
+        asset_key=result.table.split("."),
+        check_name=CHECK_NAME,
+        # Only an error stops what is built upon the table.
+        severity=dg.AssetCheckSeverity.WARN if result.success else dg.AssetCheckSeverity.ERROR,
+        metadata=metadata,
+    )
 
 
 def _bullets(sentences: list[str]) -> dg.MarkdownMetadataValue:
