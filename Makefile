@@ -7,7 +7,7 @@ BIN := .venv/bin
 PARALLEL := --numprocesses=2 --dist=loadscope --no-loadscope-reorder
 STAMP := .venv/.installed
 
-.PHONY: help install run up test test-slow check format lock clean
+.PHONY: help install run up docs test test-slow check format lock clean
 
 help: ## what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -33,6 +33,9 @@ run: install ## loads, transforms, checks, trains, scores, plans, sends (sandbox
 
 up: install ## the long-running stack in the foreground; Ctrl-C stops it
 	@$(BIN)/leadengine up || [ $$? -eq 130 ]
+
+docs: install ## builds and serves the documentation of models and expectations; Ctrl-C stops it
+	@$(BIN)/leadengine docs || [ $$? -eq 130 ]
 
 test: install ## the test suite with coverage
 	@$(BIN)/python -m pytest -m "not slow" $(PARALLEL) --cov --cov-report=term

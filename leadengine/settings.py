@@ -77,6 +77,7 @@ class Settings(BaseSettings):
     service_port: Annotated[int, Field(ge=1, le=65_535)] = 8000
     dagster_port: Annotated[int, Field(ge=1, le=65_535)] = 3000
     mlflow_port: Annotated[int, Field(ge=1, le=65_535)] = 5000
+    docs_port: Annotated[int, Field(ge=1, le=65_535)] = 8080
     public_url: str = "http://localhost:8000"
 
     sender_name: str = "Harbor & Main Realty"
@@ -131,9 +132,14 @@ class Settings(BaseSettings):
         return self.home / "dbt"
 
     @property
+    def docs(self) -> Path:
+        """Where the pages are that `leadengine docs` and `leadengine up` serve."""
+        return self.home / "docs"
+
+    @property
     def data_docs(self) -> Path:
-        """Where Great Expectations puts its pages."""
-        return self.home / "data-docs"
+        """Where Great Expectations puts its pages: among those that are served."""
+        return self.docs / "expectations"
 
     @property
     def has_live_credentials(self) -> bool:

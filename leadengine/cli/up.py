@@ -15,6 +15,7 @@ import httpx
 from rich.table import Table
 
 from leadengine.cli.context import engine, migrated_database, provider_settings
+from leadengine.cli.docs import serve_arguments
 from leadengine.errors import LeadEngineError
 from leadengine.processes import die_with_parent, end_groups, require_free_port
 from leadengine.progress import console
@@ -44,6 +45,7 @@ def up() -> None:
         (settings.service_port, "SERVICE_PORT"),
         (settings.dagster_port, "DAGSTER_PORT"),
         (settings.mlflow_port, "MLFLOW_PORT"),
+        (settings.docs_port, "DOCS_PORT"),
     ):
         require_free_port(port, name)
     with provider_settings(settings) as resolved:
@@ -58,6 +60,7 @@ def up() -> None:
 
 def _services(settings: Settings, database: Database) -> Iterator[Service]:
     from ml.tracking import artifact_root, backend_store_uri
+    from orchestration.docs import write_index
     from orchestration.instance import prepare_dagster_home
 
     bin_dir = Path(sys.executable).parent
@@ -85,6 +88,9 @@ def _services(settings: Settings, database: Database) -> Iterator[Service]:
         [str(bin_dir / "dagster-daemon"), "run", "-w", str(_ROOT / "workspace.yaml")],
         environment=dagster,
     )
+    write_index(settings)
+    pages = f"http://localhost:{settings.docs_port}"
+    yield Service("docs", serve_arguments(settings), url=pages, health=pages)
     if not settings.mlflow_tracking_uri:
         mlflow = f"http://localhost:{settings.mlflow_port}"
         yield Service(

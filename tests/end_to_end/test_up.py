@@ -33,7 +33,7 @@ class Stack:
     """A running `leadengine up`."""
 
     def __init__(self, engine: Engine) -> None:
-        self.ports = {name: free_port() for name in ("SERVICE", "DAGSTER", "MLFLOW")}
+        self.ports = {name: free_port() for name in ("SERVICE", "DAGSTER", "MLFLOW", "DOCS")}
         self.log = engine.home / "up-output.log"
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(

@@ -8,6 +8,7 @@ from time import monotonic
 import pytest
 
 from expectations.run import SUITE_TABLES, SuiteResult, validate_raw
+from leadengine.settings import Settings
 from orchestration.defs.quality.checks import check_result
 from tests.dbt_project.raw_fixture import insert
 from tests.expectations.test_expectations import DAY, NOW, L, good, good_template
@@ -165,15 +166,18 @@ def test_data_docs_have_a_page_per_table_and_no_personal_value(
     assert len(list(folder.rglob("*.html"))) == len(written)
 
 
-def test_the_check_tells_a_warning_from_a_failure(good: Database, tmp_path: Path) -> None:
+def test_the_check_tells_a_warning_from_a_failure(settings: Settings) -> None:
     fine, warned, failed = (
-        check_result(SuiteResult(USERS, success=ok, failures=f, evaluated=9, warnings=w, page=page))
+        check_result(
+            SuiteResult(USERS, success=ok, failures=f, evaluated=9, warnings=w, page=page), settings
+        )
         for ok, f, w, page in (
-            (True, [], [], tmp_path / "users.html"), (True, [], ["odd"], None),
+            (True, [], [], settings.data_docs / "a+b" / "users.html"), (True, [], ["odd"], None),
             (False, ["broken"], ["odd"], None),
         )
     )  # fmt: skip
     assert fine.passed
-    assert (tmp_path / "users.html").as_uri() in str(fine.metadata["data_docs"])
+    link = "http://localhost:8080/expectations/a%2Bb/users.html"
+    assert fine.metadata["data_docs"].value == link
     assert (warned.passed, warned.severity.value) == (False, "WARN")
     assert (failed.passed, failed.severity.value) == (False, "ERROR")

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import dagster as dg
 
 from expectations.run import SUITE_TABLES, SuiteResult, validate_raw
-from leadengine.settings import get_settings
+from leadengine.settings import Settings, get_settings
 from orchestration.resources import Engine
 
 CHECK_NAME = "expectations"
@@ -31,18 +32,24 @@ def raw_expectations(
     """Validates the selected raw tables; a failed suite stops what is built upon the table."""
     tables = sorted(".".join(key.asset_key.path) for key in context.selected_asset_check_keys)
     for result in validate_raw(engine.database, tables, docs=get_settings().data_docs):
-        yield check_result(result)
+        yield check_result(result, get_settings())
 
 
-def check_result(result: SuiteResult) -> dg.AssetCheckResult:
-    """The check of one table: what blocks is an error, what only warns a warning."""
+def check_result(result: SuiteResult, settings: Settings) -> dg.AssetCheckResult:
+    """The check of one table: what blocks is an error, what only warns a warning.
+
+    Its Data Docs are linked where `leadengine up` and `leadengine docs` serve them.
+    """
     metadata: dict[str, Any] = {
         "expectations_evaluated": result.evaluated,
         "failures": _bullets(result.failures),
         "warnings": _bullets(result.warnings),
     }
     if result.page is not None:
-        metadata["data_docs"] = dg.MetadataValue.url(result.page.as_uri())
+        metadata["data_docs"] = dg.MetadataValue.url(
+            f"http://localhost:{settings.docs_port}/"
+            + quote(result.page.relative_to(settings.docs).as_posix())
+        )
     return dg.AssetCheckResult(
         passed=result.success and not result.warnings,
         asset_key=result.table.split("."),
