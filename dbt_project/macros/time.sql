@@ -82,6 +82,51 @@
 {%- endmacro %}
 
 
+{# Days since a Monday in 1970 at a wall clock's reading. #}
+{% macro days_since_monday(local_moment) -%}
+    {{ dbt.datediff("cast('1970-01-05' as date)", "cast(" ~ local_moment ~ " as date)", 'day') }}
+{%- endmacro %}
+
+
+{# Seconds since midnight on the wall clock. #}
+{% macro second_of_day(local_moment) -%}
+    {{ seconds_between("cast(cast(" ~ local_moment ~ " as date) as timestamp)", local_moment) }}
+{%- endmacro %}
+
+
+{# True in office hours: Monday to Friday, from opening until closing. #}
+{% macro is_business_time(local_moment) -%}
+    (
+        mod({{ days_since_monday(local_moment) }}, 7) < 5
+        and {{ second_of_day(local_moment) }} >= {{ var('business_opens_hour') * 3600 }}
+        and {{ second_of_day(local_moment) }} < {{ var('business_closes_hour') * 3600 }}
+    )
+{%- endmacro %}
+
+
+{#
+    Seconds of office hours since a Monday in 1970. Between two readings of one wall clock they are
+    the difference, whatever nights, weekends and changes of the clock lie between.
+#}
+{% macro business_seconds(local_moment) -%}
+    {%- set length = (var('business_closes_hour') - var('business_opens_hour')) * 3600 -%}
+    (
+        {{ length }} * (
+            5 * floor({{ days_since_monday(local_moment) }} / 7.0)
+            + least(mod({{ days_since_monday(local_moment) }}, 7), 5)
+        )
+        + case
+            when mod({{ days_since_monday(local_moment) }}, 7) < 5
+                then least(
+                    greatest({{ second_of_day(local_moment) }} - {{ var('business_opens_hour') * 3600 }}, 0),
+                    {{ length }}
+                )
+            else 0
+        end
+    )
+{%- endmacro %}
+
+
 {# The moment that this run scores at, UTC. #}
 {% macro scoring_moment() -%}
     cast('{{ var("as_of") or run_started_at.isoformat() }}' as timestamp with time zone)

@@ -14,10 +14,12 @@ from tests.dbt_project.running import run_dbt
 from warehouse.database import Database
 
 MARTS = {
-    "agent_performance", "dim_agents", "dim_leads", "dim_leads_history", "fct_appointments",
-    "fct_calls", "fct_communications", "fct_consent_events", "fct_email_events",
-    "fct_opportunities", "fct_opportunity_stage_history", "kpi_daily", "lead_features",
-    "lead_priorities", "lead_training_set",
+    "agent_performance", "campaign_performance", "cohort_retention", "dim_agents",
+    "dim_campaigns", "dim_leads", "dim_leads_history", "fct_appointments", "fct_calls",
+    "fct_campaign_leads", "fct_communications", "fct_consent_events", "fct_email_events",
+    "fct_opportunities", "fct_opportunity_stage_history", "fct_speed_to_lead", "kpi_daily",
+    "lead_features", "lead_priorities", "lead_recovery", "lead_training_set",
+    "source_performance",
 }  # fmt: skip
 
 

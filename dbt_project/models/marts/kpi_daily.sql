@@ -18,6 +18,12 @@ consent_events as (
 
 ),
 
+speed as (
+
+    select * from {{ ref('fct_speed_to_lead') }}
+
+),
+
 -- Days are the location's own: that is when its office is open.
 events as (
 
@@ -32,29 +38,17 @@ events as (
 
 ),
 
-first_responses as (
-
-    select
-        lead_id,
-        location_id,
-        min(case when event_type = 'lead_created' then occurred_at end) as created_at,
-        min(case when event_type = 'lead_created' then day end) as day,
-        min(case when is_outbound then occurred_at end) as first_outbound_at
-    from events
-    group by lead_id, location_id
-
-),
-
 daily_responses as (
 
+    -- By the day on which the lead came in; one that we had written to before waited for nobody.
     select
         location_id,
-        day,
-        count(first_outbound_at) as leads_answered,
-        avg({{ seconds_between('created_at', 'first_outbound_at') }}) / 60 as avg_first_response_minutes
-    from first_responses
-    where first_outbound_at is null or first_outbound_at >= created_at
-    group by location_id, day
+        came_in_on as day,
+        count(first_touch_at) as leads_answered,
+        avg(minutes_to_first_touch) as avg_first_response_minutes
+    from speed
+    where not was_contacted_before
+    group by location_id, came_in_on
 
 ),
 
@@ -126,8 +120,8 @@ bounds as (
 
 offsets as (
 
-    -- Ten years of days.
-    {{ dbt.generate_series(3660) }}
+    -- Counted back from the last day: a record with a date of long ago hides nothing that is new.
+    {{ dbt.generate_series(var('kpi_days')) }}
 
 ),
 
@@ -135,10 +129,10 @@ days as (
 
     select
         bounds.location_id,
-        bounds.first_day + cast(offsets.generated_number as integer) - 1 as day
+        bounds.last_day - cast(offsets.generated_number as integer) + 1 as day
     from bounds
     cross join offsets
-    where bounds.first_day + cast(offsets.generated_number as integer) - 1 <= bounds.last_day
+    where bounds.last_day - cast(offsets.generated_number as integer) + 1 >= bounds.first_day
 
 ),
 

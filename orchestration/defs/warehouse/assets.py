@@ -26,6 +26,7 @@ _ASSET_NAMES = {
     ("ops", "sends"): "send_history",
     ("ops", "batches"): "batch_history",
     ("ops", "batch_items"): "batch_item_history",
+    ("ops", "consent_logs"): "consent_history",
 }
 
 
@@ -56,6 +57,7 @@ histories = [
         ("ops", "sends", "activation"),
         ("ops", "batches", "activation"),
         ("ops", "batch_items", "activation"),
+        ("ops", "consent_logs", "activation"),
     )
 ]
 
