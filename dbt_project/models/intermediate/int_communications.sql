@@ -1,5 +1,8 @@
 {{
     config(
+        materialized='incremental',
+        incremental_strategy='changed_rows',
+        on_schema_change='sync_all_columns',
         indexes=[{'columns': ['lead_id', 'channel', 'direction', 'occurred_at']}],
         post_hook='analyze {{ this }}'
     )

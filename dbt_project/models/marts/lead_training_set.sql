@@ -1,13 +1,23 @@
 {{
     config(
+        materialized='incremental',
+        incremental_strategy='changed_leads',
+        on_schema_change='fail',
         indexes=[{'columns': ['lead_id', 'as_of'], 'unique': true}, {'columns': ['as_of']}],
-        post_hook='analyze {{ this }}'
+        pre_hook="{{ find_changed_leads(ref('int_training_inputs'), ref('int_training_built')) }}",
+        post_hook=[
+            "{{ remember_inputs(ref('int_training_inputs'), ref('int_training_built')) }}",
+            'analyze {{ this }}',
+        ]
     )
 }}
 
 with spine as (
 
     select * from {{ ref('int_training_spine') }}
+    {%- if is_incremental() %}
+    where lead_id in (select lead_id from {{ changed_leads() }})
+    {%- endif %}
 
 ),
 

@@ -1,0 +1,19 @@
+{#
+    Tables with a contract in one statement: dbt's own way, create and then insert, is one that
+    PostgreSQL never runs on more than one core. The contract is checked all the same, on columns
+    and types; a model with constraints keeps dbt's way, which alone can make them.
+#}
+{% macro postgres__create_table_as(temporary, relation, sql) -%}
+    {%- set constraints = [model.get('constraints')] + (
+        model.get('columns', {}).values() | map(attribute='constraints', default=none) | list
+    ) -%}
+    {%- if temporary or not config.get('contract').enforced or constraints | select | list -%}
+    {{ dbt.postgres__create_table_as(temporary, relation, sql) }}
+    {%- else -%}
+    create {{ 'unlogged' if config.get('unlogged', default=false) }} table {{ relation }}
+    {{ get_assert_columns_equivalent(sql) }}
+    as (
+        {{ get_select_subquery(sql) }}
+    );
+    {%- endif -%}
+{%- endmacro %}
