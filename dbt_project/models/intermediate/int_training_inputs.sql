@@ -36,10 +36,10 @@ points as (
 histories as (
 
     select
-        lead_id,
+        timeline.lead_id,
         sum({{ row_digest(['timeline.*']) }}) as digest
     from timeline
-    group by lead_id
+    group by timeline.lead_id
 
 ),
 
