@@ -157,7 +157,7 @@ class Benchmark:
         mean_messages = max(0.5, (self.events / self.leads - 2.0) / 1.045)
         seconds = self.execute(
             "generate_raw.sql", leads=self.leads, events=self.events, now=NOW,
-            mean_messages=mean_messages,
+            mean_messages=mean_messages, agents=max(8, self.leads // 500),
         )  # fmt: skip
         with self.database.connect() as connection:
             ensure_indexes(connection, TABLES)

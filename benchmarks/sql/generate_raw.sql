@@ -1,6 +1,6 @@
 -- Raw tables of a brokerage that nobody has: %(leads)s contacts of four locations, and as many
--- messages as bring the timeline to about %(events)s events. How much was written to a lead is
--- skewed, as it is in life. The same sizes give the same rows: nothing here is random.
+-- messages as bring the timeline to about %(events)s events; an agent has 500 leads. How much was
+-- written to a lead is skewed, as it is in life. The same sizes give the same rows: nothing is random.
 
 insert into raw_ghl.locations (id, location_id, name, timezone, _loaded_at, _known_at, _backfill, _row_hash)
 select 'loc' || n, 'loc' || n, 'Office ' || n, 'America/New_York', now, now, true, ''
@@ -49,7 +49,7 @@ select
         jsonb_build_object('id', 'f4', 'value', '0-3 months'),
         jsonb_build_object('id', 'f6', 'value', 'buy')
     ),
-    'agent' || id %% 40, %(now)s, added_at, true, md5(id::text)
+    'agent' || id %% %(agents)s, %(now)s, added_at, true, md5(id::text)
 from people;
 
 insert into raw_ghl.messages (
@@ -59,7 +59,7 @@ insert into raw_ghl.messages (
 select
     'm' || id || '-' || n, location_id, contact_id, 'v' || id, type, direction,
     case when is_engaged then 'opened' else 'delivered' end, 'About the house, part ' || n, at,
-    case when is_engaged then at + interval '5 hours' else at end, 'app', 'agent' || id %% 40,
+    case when is_engaged then at + interval '5 hours' else at end, 'app', 'agent' || id %% %(agents)s,
     case when type = 'TYPE_CALL' then (draw * 600)::int end,
     case when type = 'TYPE_CALL' then 'completed' end, %(now)s,
     case when is_engaged then at + interval '5 hours' else at end, true, md5(id::text || n)
@@ -83,7 +83,7 @@ insert into raw_ghl.appointments (
     end_time, date_added, date_updated, _loaded_at, _known_at, _backfill, _row_hash
 )
 select
-    'a' || id, location_id, 'cal', contact_id, 'agent' || id %% 40,
+    'a' || id, location_id, 'cal', contact_id, 'agent' || id %% %(agents)s,
     (array['showed', 'noshow', 'cancelled', 'confirmed'])[1 + id %% 4],
     booked_at + interval '2 days', booked_at + interval '49 hours', booked_at, decided_at,
     %(now)s, decided_at, true, md5(id::text)
@@ -100,7 +100,7 @@ insert into raw_ghl.opportunities (
 select
     'o' || id, location_id, contact_id, 'Deal', 'p', 's',
     (array['open', 'open', 'lost', 'won'])[1 + id %% 4], 400000 + id %% 1000,
-    'agent' || id %% 40, opened_at, decided_at, decided_at, decided_at, %(now)s, decided_at, true,
+    'agent' || id %% %(agents)s, opened_at, decided_at, decided_at, decided_at, %(now)s, decided_at, true,
     md5(id::text)
 from people
 cross join lateral (select added_at + (%(now)s::timestamptz - added_at) * fate as opened_at) as opening

@@ -23,6 +23,18 @@ leads as (
 
 ),
 
+locations as (
+
+    select * from {{ ref('stg_ghl__locations') }}
+
+),
+
+agent_days as (
+
+    select * from {{ ref('int_agent_days') }}
+
+),
+
 points as (
 
     select
@@ -43,6 +55,33 @@ histories as (
 
 ),
 
+agents as (
+
+    select distinct
+        lead_id,
+        agent_id
+    from timeline
+    where agent_id is not null
+
+),
+
+agent_loads as (
+
+    -- Whichever of the lead's agents a point goes by, and what others' leads made of its day.
+    select
+        spine.lead_id,
+        sum({{ row_digest(['spine.as_of', 'agent_days.*']) }}) as digest
+    from spine
+    inner join agents on spine.lead_id = agents.lead_id
+    inner join agent_days
+        on
+            spine.location_id = agent_days.location_id
+            and agents.agent_id = agent_days.agent_id
+            and {{ local_date('spine.as_of', "'UTC'") }} = agent_days.day
+    group by spine.lead_id
+
+),
+
 final as (
 
     select
@@ -50,12 +89,16 @@ final as (
         {{ row_digest([
             'points.digest',
             'histories.digest',
+            'agent_loads.digest',
             'leads.*',
+            'locations.timezone',
             "cast('" ~ local_md5(lead_features('spine') ~ feature_list('features')) ~ "' as text)",
         ]) }} as inputs_digest
     from points
     inner join leads on points.lead_id = leads.lead_id
+    left join locations on leads.location_id = locations.location_id
     left join histories on points.lead_id = histories.lead_id
+    left join agent_loads on points.lead_id = agent_loads.lead_id
 
 )
 
