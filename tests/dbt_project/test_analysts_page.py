@@ -12,7 +12,8 @@ from tests.dbt_project.analyst import log_in
 from tests.dbt_project.conftest import Warehouse
 from tests.dbt_project.running import run_dbt
 
-PAGE = (Path(__file__).parents[2] / "docs" / "analysts.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "analysts.md").read_text(encoding="utf-8")
 QUESTIONS: dict[str, str] = dict(
     re.findall(r"^### (\d+\. [^\n]+)\n[^#]*?^```sql\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 )
@@ -73,3 +74,26 @@ def test_the_page_lists_every_mart(analyst: psycopg.Connection) -> None:
     }
     assert marts
     assert {name for name in marts if f"`marts.{name}`" not in PAGE} == set()
+
+
+def test_the_comparison_names_models_that_exist(analyst: psycopg.Connection) -> None:
+    page = (DOCS / "dbt-hubspot.md").read_text(encoding="utf-8")
+    rows = [row.split("|")[1:-1] for row in page.splitlines() if row.startswith("| ")][1:]
+    assert all(len(row) == 4 for row in rows)
+    named = {
+        name
+        for row in rows
+        for name in re.findall(r"`((?:dim|fct|int|stg|lead|kpi|agent|campaign|source|cohort)_\w+)`",
+                               row[2])
+    }  # fmt: skip
+    found = {
+        name
+        for (name,) in analyst.execute(
+            "select relname from pg_class inner join pg_namespace"
+            " on relnamespace = pg_namespace.oid"
+            " where nspname in ('staging', 'intermediate', 'marts')"
+        )
+    }
+    assert len(named) > 15
+    assert named <= found
+    assert "(dbt-hubspot.md)" in PAGE
