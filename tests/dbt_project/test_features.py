@@ -57,6 +57,9 @@ def event(draw: st.DrawFn) -> Event:
             + ["email_opened", "email_clicked", "appointment_booked", "appointment_kept",
                "appointment_no_show", "appointment_cancelled", "opportunity_created",
                "opportunity_won", "opportunity_lost"]
+            # These say nothing to the features.
+            + ["consent_revoked", "email_bounced", "tag_added", "opportunity_stage_changed",
+               "score_tier_changed", "enrolled"]
         )
     )  # fmt: skip
     if kind != "touch":
