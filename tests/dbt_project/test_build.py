@@ -15,11 +15,11 @@ from warehouse.database import Database
 
 MARTS = {
     "agent_performance", "campaign_performance", "cohort_retention", "dim_agents",
-    "dim_campaigns", "dim_leads", "dim_leads_history", "fct_appointments", "fct_calls",
-    "fct_campaign_leads", "fct_communications", "fct_consent_events", "fct_email_events",
-    "fct_opportunities", "fct_opportunity_stage_history", "fct_speed_to_lead", "kpi_daily",
-    "lead_features", "lead_priorities", "lead_recovery", "lead_training_set",
-    "source_performance",
+    "dim_campaigns", "dim_days", "dim_leads", "dim_leads_history", "fct_appointments",
+    "fct_calls", "fct_campaign_leads", "fct_communications", "fct_consent_events",
+    "fct_email_events", "fct_lead_outcomes", "fct_opportunities",
+    "fct_opportunity_stage_history", "fct_speed_to_lead", "kpi_daily", "lead_features",
+    "lead_priorities", "lead_recovery", "lead_training_set", "source_performance",
 }  # fmt: skip
 
 
