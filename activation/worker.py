@@ -1,4 +1,4 @@
-"""The long-running worker: sends what is due, settles what is open, until told to stop."""
+"""The long-running worker: sends what is due, settles what is open, hears what came back."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from types import FrameType
 import psycopg
 
 from activation.dispatch import DispatchHalted, dispatch_due
+from activation.inbound import handle_events
 from activation.policy import DispatchPolicy, policy_for
 from activation.preflight import Preflight
 from activation.receipts import sync_receipts
@@ -68,6 +69,7 @@ def run_worker(
                 memory=memory,
             )
             sync_receipts(database, clock)
+            handle_events(database, settings, clock)
             if report.sent or report.cancelled or report.rejected or report.settled.found:
                 _log.info("worker round: %s", report.as_dict())
         except DispatchHalted as error:

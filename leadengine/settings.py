@@ -78,7 +78,9 @@ class Settings(BaseSettings):
     dagster_port: Annotated[int, Field(ge=1, le=65_535)] = 3000
     mlflow_port: Annotated[int, Field(ge=1, le=65_535)] = 5000
     docs_port: Annotated[int, Field(ge=1, le=65_535)] = 8080
-    public_url: str = "http://localhost:8000"
+    public_url: str = Field(
+        default_factory=lambda data: f"http://localhost:{data.get('service_port', 8000)}"
+    )
 
     sender_name: str = "Harbor & Main Realty"
     sender_postal_address: str = "100 Example Street, Suite 1, Springfield, IL 62701"

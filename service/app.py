@@ -10,8 +10,9 @@ from fastapi.responses import JSONResponse
 from leadengine.errors import LeadEngineError
 from leadengine.log import configure_logging
 from leadengine.settings import Settings, get_settings
+from providers.connection import resolve_settings
 from service.metrics import REQUEST_SECONDS
-from service.routes import health, scores, unsubscribe
+from service.routes import health, scores, unsubscribe, webhooks
 from warehouse.database import Database, open_database
 from warehouse.migrate import upgrade
 
@@ -24,6 +25,8 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
         database: default: the one that the settings name, migrated when the service starts.
     """
     used = settings or get_settings()
+    if settings is None and used.sandbox_url:
+        used = resolve_settings(used)  # what the sandbox signs with is for it to tell
     configure_logging(used.log_level, used.log_format)
 
     @asynccontextmanager
@@ -38,6 +41,7 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
     app.include_router(health.router)
     app.include_router(scores.router)
     app.include_router(unsubscribe.router)
+    app.include_router(webhooks.router)
 
     @app.exception_handler(LeadEngineError)
     async def tell(_request: Request, error: LeadEngineError) -> JSONResponse:

@@ -118,16 +118,10 @@
 
 
 {#
-    What a message from a lead withdraws: 'channel' for the keywords that carriers know, standing
-    alone, or a plain request about this channel; 'all' for a request not to be contacted; null.
+    What a message from a lead withdraws: 'channel' for a word or request about this channel, 'all'
+    for a request not to be contacted, else null. A function of the database, because webhooks have
+    to hear the same words.
 #}
 {% macro opt_out_scope(body) -%}
-    case
-        when {{ body }} ~* '(stop|quit|do ?n[o'']?t|never) (contact|bother)(ing)?( me)?|(remove|delete) me|take me off|leave me alone|lose my (number|info)'
-            then 'all'
-        when {{ body }} ~* '^\W*(please\W+)?(stop|stop ?all|unsubscribe|cancel|end|quit|revoke|opt[ -]?out)(\W+(please|thanks|thank you|now))?\W*$'
-            then 'channel'
-        when {{ body }} ~* '\munsubscribe( me)?\M|\mopt(ing)? me out\M|\mi (want|wish|would like) to opt[ -]?out\M|stop (text|messag|email|mail|call|send)ing|do ?n[o'']?t (text|message|email|e-mail|mail|call)( me)?( any ?more| again)?\W*$'
-            then 'channel'
-    end
+    ops.opt_out_scope({{ body }})
 {%- endmacro %}

@@ -54,6 +54,8 @@ def up() -> None:
         logs.mkdir(parents=True, exist_ok=True)
         with _running(services, logs) as processes:
             _wait_until_healthy(services, processes, logs)
+            if resolved.uses_sandbox:
+                _take_webhooks(resolved)
             _print_addresses(services, resolved, logs)
             _watch(processes, logs)
 
@@ -172,6 +174,18 @@ def _require_alive(name: str, process: subprocess.Popen[bytes], logs: Path) -> N
             f"{name} ended with exit code {process.returncode}.",
             remedy=f"Read the end of {_log_file(logs, name)}.",
         )
+
+
+def _take_webhooks(settings: Settings) -> None:
+    """Tells the sandbox where to post, as one does in the providers' consoles."""
+    for provider, path in (("twilio", "twilio/sms"), ("sendgrid", "sendgrid/events")):
+        address = f"{settings.public_url}/webhooks/{path}"
+        answer = httpx.post(
+            f"{settings.sandbox_url}/_webhooks",
+            json={"provider": provider, "url": address},
+            timeout=10,
+        )
+        answer.raise_for_status()
 
 
 def _print_addresses(services: list[Service], settings: Settings, logs: Path) -> None:

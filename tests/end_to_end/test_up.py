@@ -101,6 +101,27 @@ def test_score_over_http_is_the_score_of_the_command(stack: Stack, engine: Engin
     assert answer.json()["reasons"]
 
 
+def test_a_texted_stop_is_heard_at_once(stack: Stack, engine: Engine) -> None:
+    location, person = engine.rows(
+        "select location_id, phone from marts.dim_leads where phone is not null limit 1"
+    )[0]
+    places = engine.sandbox.credentials["ghl"]["locations"]
+    [number] = [place["from_number"] for place in places if place["id"] == location]
+    heard = (
+        "select 1 from ops.suppressions where source = 'sms_reply' and channel = 'sms'"
+        f" and address = '{person}'"
+    )
+    httpx.post(
+        f"{engine.sandbox.url}/_people/text",
+        json={"from": person, "to": number, "body": "Stop"},
+        timeout=30,
+    ).raise_for_status()
+    deadline = time.monotonic() + 30
+    while not engine.rows(heard):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
 def test_dagster_shows_the_asset_graph(stack: Stack, page: Page) -> None:
     open_groups = ",".join(f"global@global:{group}" for group in ("marts", "ml", "activation"))
     page.set_viewport_size({"width": 1900, "height": 1300})
