@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 
 from activation.inbound import InboundEvent, handle_events, store_events
+from providers.sandbox.launcher import SandboxProcess, start_sandbox
 from service.app import create_app
 from tests.activation.batches import approved, dispatch
 from tests.activation.conftest import World
@@ -18,6 +19,16 @@ from tests.activation.marts import Lead, add_leads, phone, rows
 from tests.shared_folder import shared
 
 DAY = 86_400
+
+
+@pytest.fixture(scope="module")
+def wide_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    """One of this module's own: time moves in it, and people opt out."""
+    process = start_sandbox(
+        tmp_path_factory.mktemp("inbound-sandbox"), contacts=60, seed=3, unlimited=True
+    )
+    yield process
+    process.stop()
 
 
 @pytest.fixture
@@ -60,14 +71,14 @@ OPEN = "select count(*) from ops.webhook_events where handled_at is null and han
 
 def test_stop_ends_texts_to_the_person_and_the_number(world: World, service: str) -> None:
     loc = world.locations[0]
-    add_leads(world.database, [Lead("a", loc, phone=phone(1)), Lead("b", loc, phone=phone(2))])
+    add_leads(world.database, [Lead("a", loc, phone=phone(971)), Lead("b", loc, phone=phone(972))])
     batch = approved(world)
-    text_us(world, phone(1), "STOP")
+    text_us(world, phone(971), "STOP")
     eventually(world, REVOKED, [("sms",)])
-    eventually(world, "select address from ops.suppressions", [(phone(1),)])
+    eventually(world, "select address from ops.suppressions", [(phone(971),)])
     dispatch(world, batch)
     assert [(entry["channel"], entry["to"]) for entry in world.ledger()] != []
-    assert phone(1) not in {entry["to"] for entry in world.ledger()}
+    assert phone(971) not in {entry["to"] for entry in world.ledger()}
     [(words,)] = rows(
         world.database, "select consent_text from ops.consent_logs where action = 'revoked'"
     )
@@ -75,18 +86,18 @@ def test_stop_ends_texts_to_the_person_and_the_number(world: World, service: str
 
 
 def test_a_plain_request_ends_every_channel(world: World, service: str) -> None:
-    add_leads(world.database, [Lead("a", world.locations[0], phone=phone(1))])
-    text_us(world, phone(1), "Please leave me alone, I bought elsewhere")
+    add_leads(world.database, [Lead("a", world.locations[0], phone=phone(971))])
+    text_us(world, phone(971), "Please leave me alone, I bought elsewhere")
     eventually(world, REVOKED, [("call",), ("email",), ("sms",)])
 
 
 def test_a_reply_ends_what_is_queued_and_no_consent(world: World, service: str) -> None:
-    add_leads(world.database, [Lead("a", world.locations[0], phone=phone(1), email=None)])
+    add_leads(world.database, [Lead("a", world.locations[0], phone=phone(971), email=None)])
     batch = approved(world)
     world.clock.advance(timedelta(hours=14))
     dispatch(world, batch)
     assert rows(world.database, "select status from ops.sends") == [("intent",)]
-    text_us(world, phone(1), "Could we stop by on Sunday?")
+    text_us(world, phone(971), "Could we stop by on Sunday?")
     eventually(world, "select status, status_reason from ops.sends", [("cancelled", "replied")])
     assert rows(world.database, REVOKED) == []
 
@@ -109,9 +120,9 @@ def test_receipts_come_home(world: World, service: str) -> None:
 
 
 def test_a_webhook_that_comes_twice_counts_once(world: World, service: str) -> None:
-    add_leads(world.database, [Lead("a", world.locations[0], phone=phone(1))])
+    add_leads(world.database, [Lead("a", world.locations[0], phone=phone(971))])
     world.fault(provider="twilio", kind="duplicate_webhook", rate=1)
-    text_us(world, phone(1), "Unsubscribe")
+    text_us(world, phone(971), "Unsubscribe")
     eventually(world, REVOKED, [("sms",)])
     time.sleep(0.5)
     assert rows(world.database, "select count(*) from ops.webhook_events") == [(1,)]
@@ -147,7 +158,7 @@ def test_a_body_without_end_is_refused(service: str) -> None:
 
 
 def test_what_cannot_be_handled_keeps_its_reason_and_holds_nobody_up(world: World) -> None:
-    stranger = {"MessageSid": "SM1", "From": phone(1), "To": "+19995550100", "Body": "STOP"}
+    stranger = {"MessageSid": "SM1", "From": phone(971), "To": "+19995550100", "Body": "STOP"}
     ours = {"MessageSid": "SM2", "MessageStatus": "delivered", "send_id": "not-an-id"}
     fine = {"MessageSid": "SM3", "MessageStatus": "delivered"}
     store_events(
@@ -166,7 +177,7 @@ def test_what_cannot_be_handled_keeps_its_reason_and_holds_nobody_up(world: Worl
     )
     assert [event for event, _ in errors] == ["1", "2"]
     assert errors[0][1] == "no location has the number that was texted"
-    assert phone(1) not in str(errors)
+    assert phone(971) not in str(errors)
 
 
 @pytest.mark.parametrize(
