@@ -213,6 +213,13 @@ def test_a_column_of_another_type_blocks(good: Database) -> None:
     assert result.failures[0] == "call_duration is text and not bigint"
 
 
+def test_text_of_either_kind_is_text(good: Database) -> None:
+    """The loader makes varchar."""
+    change(good, "alter table raw_ghl.messages alter column direction type varchar")
+    (result,) = validate_raw(good, ["raw_ghl.messages"])
+    assert result.failures == []
+
+
 def test_a_table_without_a_suite_is_refused(good: Database) -> None:
     with pytest.raises(LeadEngineError, match=r"no expectations for raw_ghl\.nothing"):
         validate_raw(good, ["raw_ghl.nothing"])
