@@ -78,7 +78,15 @@ class Champion:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Rows of ``marts.lead_training_set``."""
+    """Rows of ``marts.lead_training_set``.
+
+    Attributes:
+        frame: the features.
+        label: 1 where the lead converted.
+        leads: who a row is of, as far as splits go: leads of one person are one.
+        as_of: the rows' moments, UTC.
+        digest: of all that was read.
+    """
 
     frame: pd.DataFrame
     label: Matrix
@@ -179,13 +187,13 @@ def read_training_set(database: Database) -> TrainingSet:
         if not count:
             raise _no_training_set("is empty")
         keep = min(1.0, MAX_ROWS / count)
-        # By a digest of the lead: whole leads, the same ones each time.
+        # By a digest of the person: whole people, the same ones each time.
         query = sql.SQL(
-            "select * from {} where mod(abs(hashtextextended(lead_id, 0)), 1000000) < {} "
+            "select * from {} where mod(abs(hashtextextended(split_group, 0)), 1000000) < {} "
             "order by lead_id, as_of"
         ).format(relation, sql.Literal(int(keep * 1_000_000)))
         frame = read_frame(connection, query)
-    missing = {*KEYS, "label"} - set(frame.columns)
+    missing = {*KEYS, "split_group", "label"} - set(frame.columns)
     if missing:
         raise LeadEngineError(
             f"{TABLE} lacks {', '.join(sorted(missing))}.", remedy="Build the dbt project again."
@@ -193,9 +201,9 @@ def read_training_set(database: Database) -> TrainingSet:
     rows = pd.util.hash_pandas_object(frame, index=False).to_numpy()
     names = ",".join(map(str, frame.columns)).encode()
     return TrainingSet(
-        frame=frame[feature_names(list(frame.columns), "label")],
+        frame=frame[feature_names(list(frame.columns), "split_group", "label")],
         label=frame["label"].to_numpy(dtype=np.float64),
-        leads=frame["lead_id"].to_numpy(dtype=object),
+        leads=frame["split_group"].to_numpy(dtype=object),
         as_of=frame["as_of"],
         digest=hashlib.sha256(names + rows.tobytes()).hexdigest(),
     )

@@ -196,7 +196,7 @@ def test_the_reference_covers_every_feature(brokerage_warehouse: Warehouse) -> N
         training = [column.name for column in cursor.description or ()]
     assert columns[:3] == ["lead_id", "location_id", "as_of"]
     assert set(columns[3:]) == expected
-    assert training == [*columns[:3], "label", *columns[3:]]
+    assert training == [*columns[:3], "split_group", "label", *columns[3:]]
 
 
 @settings(
@@ -252,16 +252,19 @@ def test_the_rendered_sql_is_the_macro(
     assert render() == SQL, "run python -m tests.dbt_project.rendering"
 
 
-@pytest.mark.parametrize("table", ["lead_features", "lead_training_set"])
+@pytest.mark.parametrize(("table", "rows"), [("lead_features", "all"), ("lead_training_set", 300)])
 def test_one_lead_alone_has_the_values_of_the_batch(
-    brokerage_warehouse: Warehouse, table: str
+    brokerage_warehouse: Warehouse, table: str, rows: int | str
 ) -> None:
-    """Training, batch scoring and the online path: one definition, value for value."""
+    """Training, batch scoring and the online path: one definition, value for value.
+
+    Of the features now, every lead is compared.
+    """
     with psycopg.connect(
         brokerage_warehouse.database.libpq_url, row_factory=dict_row
     ) as connection:
         batch = connection.execute(
-            f"select * from marts.{table} order by md5(lead_id || as_of) limit 300"
+            f"select * from marts.{table} order by md5(lead_id || as_of) limit {rows}"
         ).fetchall()
         assert len(batch) > 50
         for row in batch:
@@ -270,7 +273,7 @@ def test_one_lead_alone_has_the_values_of_the_batch(
             ).fetchall()
             assert len(alone) == 1
             assert alone[0].items() <= row.items()
-            assert len(row) - len(alone[0]) == (1 if table == "lead_features" else 2)
+            assert len(row) - len(alone[0]) == (1 if table == "lead_features" else 3)
 
 
 def test_one_lead_is_looked_up_by_index(brokerage_warehouse: Warehouse) -> None:

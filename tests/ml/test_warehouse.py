@@ -271,11 +271,10 @@ def test_one_lead_online_equals_the_batch(db: Database, own_settings: Settings) 
             "create table marts.lead_training_set as with s as (select lead_id, created_at "
             "+ point * interval '1 day' as as_of from intermediate.int_leads, "
             "generate_series(2, 92, 30) as point) "
-            "select s.lead_id as l, 'loc0' as location_id, "
+            "select s.lead_id as split_group, 'loc0' as location_id, "
             "(hashtext(s.lead_id || s.as_of::text) & 255 < 20 + coalesce(f.inbound_count_30d, 0) "
             f"* 40)::int as label, f.* {body}"  # type: ignore[arg-type]
         )
-        connection.execute("alter table marts.lead_training_set drop column l")
         connection.execute(
             "create table marts.lead_features as with s as (select lead_id, "
             "timestamptz '2026-01-01 10:11:12.131415' as as_of from intermediate.int_leads) "

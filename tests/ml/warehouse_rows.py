@@ -71,13 +71,13 @@ def fill(database: Database, leads: int, points: int = 6, seed: int = 1) -> dict
             if as_of + timedelta(days=60) > now:
                 break
             row, p = features_of(random, 1.0 + 30 * point)
-            training.append([lead, location, as_of, int(random.random() < p), *row])
+            training.append([lead, location, as_of, lead, int(random.random() < p), *row])
         row, truth[lead] = features_of(random, (now - created).total_seconds() / 86_400)
         current.append([lead, location, now, *row])
     with database.connect() as connection:
         connection.execute("create schema if not exists marts")
         for table, label, rows in (
-            ("lead_training_set", "label integer, ", training),
+            ("lead_training_set", "split_group text, label integer, ", training),
             ("lead_features", "", current),
         ):
             connection.execute(f"drop table if exists marts.{table}")
@@ -85,7 +85,8 @@ def fill(database: Database, leads: int, points: int = 6, seed: int = 1) -> dict
                 f"create table marts.{table} (lead_id text, location_id text, "
                 f"as_of timestamptz, {label}{columns})"
             )
-            names = ["lead_id", "location_id", "as_of", *(["label"] if label else []), *FEATURES]
+            names = ["lead_id", "location_id", "as_of"]
+            names += [*(["split_group", "label"] if label else []), *FEATURES]
             copy_rows(connection, f"marts.{table}", names, rows)
     return truth
 

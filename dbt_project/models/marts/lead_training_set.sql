@@ -33,6 +33,7 @@ final as (
         spine.lead_id,
         spine.location_id,
         spine.as_of,
+        spine.split_group,
         spine.label,
         {{ feature_list('features') }}
     from spine
