@@ -27,4 +27,4 @@ select addresses.address
 from addresses
 inner join training_set on addresses.lead_id = training_set.lead_id
 group by addresses.address
-having min(training_set.split_group) <> max(training_set.split_group)
+having min(training_set.split_group) != max(training_set.split_group)

@@ -45,65 +45,12 @@ points as (
 
 ),
 
-shared_addresses as (
+shared_people as (
 
-    select phone as address
-    from leads
-    where phone is not null
-    group by phone
-    having count(*) > 1
-
-    union all
-
-    select email as address
-    from leads
-    where email is not null
-    group by email
-    having count(*) > 1
+    {{ people_with_several_leads('leads') }}
 
 ),
 
-leads_sharing as (
-
-    select
-        lead_id,
-        lead_id as grouped_0,
-        coalesce(phone, lead_id) as phone,
-        coalesce(email, lead_id) as email
-    from leads
-    where
-        phone in (select address from shared_addresses)
-        or email in (select address from shared_addresses)
-
-),
-
-{#
-    A person may be a lead of several locations. Each pass hands the least id on to who shares a
-    phone, then to who shares an email: three of them tie chains of seven leads.
-#}
-{%- for round in range(3) %}
-grouped_by_phone_{{ round }} as (
-
-    select
-        lead_id,
-        phone,
-        email,
-        min(grouped_{{ round }}) over (partition by phone) as grouped_by_phone
-    from leads_sharing{{ '_' ~ round if round }}
-
-),
-
-leads_sharing_{{ round + 1 }} as (
-
-    select
-        lead_id,
-        phone,
-        email,
-        min(grouped_by_phone) over (partition by email) as grouped_{{ round + 1 }}
-    from grouped_by_phone_{{ round }}
-
-),
-{% endfor %}
 open_points as (
 
     /*
@@ -115,12 +62,12 @@ open_points as (
     select
         points.lead_id,
         points.location_id,
-        coalesce(leads_sharing_3.grouped_3, points.lead_id) as split_group,
+        coalesce(shared_people.split_group, points.lead_id) as split_group,
         points.as_of,
         {{ days_after(var('label_days'), 'points.as_of') }} as label_until
     from points
     inner join lead_status on points.lead_id = lead_status.lead_id
-    left join leads_sharing_3 on points.lead_id = leads_sharing_3.lead_id
+    left join shared_people on points.lead_id = shared_people.lead_id
     where
         (lead_status.closed_at is null or lead_status.closed_at >= points.as_of)
         and (
