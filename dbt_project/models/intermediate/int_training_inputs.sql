@@ -39,7 +39,7 @@ points as (
 
     select
         lead_id,
-        sum({{ row_digest(['location_id', 'as_of', 'label']) }}) as digest
+        sum({{ row_digest(['location_id', 'split_group', 'as_of', 'label']) }}) as digest
     from spine
     group by lead_id
 
