@@ -91,8 +91,9 @@
 {% macro touch_channel(message_type) -%}
     case
         when upper({{ message_type }}) ~ '(ACTIVITY|COMMENT|REVIEW|REACTION)' then null
-        when upper({{ message_type }}) ~ 'EMAIL' then 'email'
+        -- A voicemail has "email" in its name, and comes first.
         when upper({{ message_type }}) ~ '(CALL|VOICEMAIL)' then 'call'
+        when upper({{ message_type }}) ~ 'EMAIL' then 'email'
         when upper({{ message_type }}) ~ 'SMS' then 'sms'
     end
 {%- endmacro %}
