@@ -1,6 +1,7 @@
 """The project as a whole: it builds without a warning, is described, and is granted."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -156,3 +157,30 @@ def test_priorities_are_made_apart_after_the_scores(
 ) -> None:
     tagged = {node["name"] for node in models(manifest) if "after_scores" in node["tags"]}
     assert tagged == {"dim_leads_history", "int_lead_states", "lead_priorities"}
+
+
+def test_what_uses_the_marts_is_named(manifest: dict[str, Any]) -> None:
+    """Scores, batches and write-back: whoever changes a mart sees what hangs on it."""
+    uses = {
+        one["name"]: {node.split(".")[-1] for node in one["depends_on"]["nodes"]}
+        for one in manifest["exposures"].values()
+    }
+    assert uses["lead_scores"] >= {"lead_training_set", "lead_features"}
+    assert uses["nurture_batches"] >= {"lead_priorities", "dim_leads", "fct_consent_events"}
+    assert uses["crm_writeback"] >= {"lead_priorities"}
+
+
+def test_models_that_clean_or_judge_have_unit_tests(manifest: dict[str, Any]) -> None:
+    """Staging that decides, and intermediate models but for the plain ones."""
+    tested = {unit["model"] for unit in manifest["unit_tests"].values()}
+    deciding = {
+        node["name"]
+        for node in models(manifest)
+        if node["schema"] == "staging" and re.search(r"\bcase\b|touch_channel", node["raw_code"])
+    }
+    assert len(deciding) >= 6
+    assert deciding <= tested
+    intermediate = {node["name"] for node in models(manifest) if node["schema"] == "intermediate"}
+    # Joins without a decision, and steps of the training set, which is compared as a whole.
+    plain = {"int_contact_states", "int_leads", "int_training_built", "int_training_inputs"}
+    assert intermediate - plain <= tested
