@@ -29,6 +29,7 @@ import datetime as dt
 import json
 import os
 import platform
+import re
 import shutil
 import statistics
 import sys
@@ -317,7 +318,7 @@ class Benchmark:
                 )
             )  # fmt: skip
             times = [self.one(connection, statement, ids), self.one(connection, floor, ids)]
-        self.details["one_lead_sequential_scans"] = plan.count("Seq Scan on")
+        self.details["one_lead_sequential_scans"] = re.findall(r"Seq Scan on (\w+)", plan)
         for percentile, aim in ((50, ""), (99, "3 ms")):
             value, least = (statistics.quantiles(one, n=100)[percentile - 1] for one in times)
             self.measures.append(
