@@ -11,6 +11,7 @@ import pytest
 
 from tests.dbt_project.conftest import Warehouse
 from tests.dbt_project.rendering import PROJECT
+from tests.dbt_project.running import run_dbt
 
 BY_SOURCE = """
     select source, count(*), avg(minutes_to_first_touch), sum(won_value_cents),
@@ -36,8 +37,19 @@ BY_AGENT = """
 """
 
 
+@pytest.fixture(scope="module")
+def target(brokerage_warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A parsed project whose relations are those of the brokerage's database.
+
+    The folder that other tests share names the database of whoever parsed last.
+    """
+    folder = tmp_path_factory.mktemp("metrics-target")
+    run_dbt(brokerage_warehouse.database, folder, "parse")
+    return folder
+
+
 def ask(
-    warehouse: Warehouse, tmp_path: Path, *arguments: str
+    warehouse: Warehouse, target: Path, tmp_path: Path, *arguments: str
 ) -> dict[tuple[str, ...], list[float]]:
     """What ``mf query`` answers, by the words in a row; times are cut to their day.
 
@@ -50,7 +62,7 @@ def ask(
     for entry in PROJECT.iterdir():
         if entry.name not in {"target", "logs"}:
             (project / entry.name).symlink_to(entry)
-    (project / "target").symlink_to(warehouse.target)
+    (project / "target").symlink_to(target)
     environment = warehouse.database.dbt_env() | {
         "LEADENGINE_PG_USER": "leadengine_analyst",
         "DBT_PROFILES_DIR": str(PROJECT),
@@ -94,22 +106,26 @@ def same(
         assert answer[key] == pytest.approx(values), key
 
 
-def test_leads_by_source(brokerage_warehouse: Warehouse, tmp_path: Path) -> None:
+def test_leads_by_source(brokerage_warehouse: Warehouse, target: Path, tmp_path: Path) -> None:
     answer = ask(
-        brokerage_warehouse, tmp_path, "--group-by", "lead__source", "--metrics",
+        brokerage_warehouse, target, tmp_path, "--group-by", "lead__source", "--metrics",
         "new_leads,response_minutes,lead_value_cents,conversion_rate,answered_within_5_minutes_rate",
     )  # fmt: skip
     same(answer, told(brokerage_warehouse, BY_SOURCE, 1))
 
 
-def test_a_saved_query_of_each_week(brokerage_warehouse: Warehouse, tmp_path: Path) -> None:
-    answer = ask(brokerage_warehouse, tmp_path, "--saved-query", "activity_by_week")
+def test_a_saved_query_of_each_week(
+    brokerage_warehouse: Warehouse, target: Path, tmp_path: Path
+) -> None:
+    answer = ask(brokerage_warehouse, target, tmp_path, "--saved-query", "activity_by_week")
     same(answer, told(brokerage_warehouse, BY_WEEK, 2))
 
 
-def test_touches_of_each_agent(brokerage_warehouse: Warehouse, tmp_path: Path) -> None:
+def test_touches_of_each_agent(
+    brokerage_warehouse: Warehouse, target: Path, tmp_path: Path
+) -> None:
     answer = ask(
-        brokerage_warehouse, tmp_path, "--metrics", "personal_touches",
+        brokerage_warehouse, target, tmp_path, "--metrics", "personal_touches",
         "--group-by", "touch__agent_id", "--where", "{{ Dimension('touch__actor') }} = 'agent'",
     )  # fmt: skip
     same(answer, told(brokerage_warehouse, BY_AGENT, 1))

@@ -124,9 +124,9 @@ def test_a_texted_stop_is_heard_at_once(stack: Stack, engine: Engine) -> None:
 
 def test_dagster_shows_the_asset_graph(stack: Stack, page: Page) -> None:
     open_groups = ",".join(f"global@global:{group}" for group in ("marts", "ml", "activation"))
-    page.set_viewport_size({"width": 1900, "height": 1300})
+    page.set_viewport_size({"width": 1900, "height": 2000})
     page.goto(f"{stack.url('DAGSTER')}/asset-groups?expanded={open_groups}")
-    page.get_by_text("lead_training_set").first.wait_for(timeout=60_000)
+    page.get_by_text("fct_communications").first.wait_for(timeout=60_000)
     page.wait_for_timeout(4_000)
     keep(page, "asset-graph.png")
     page.goto(f"{stack.url('DAGSTER')}/assets/marts/lead_features")
