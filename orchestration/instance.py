@@ -51,6 +51,7 @@ def open_instance(settings: Settings, database: Database) -> dg.DagsterInstance:
     os.environ.update(prepare_dagster_home(settings, database))
     instance = dg.DagsterInstance.get()
     _close_abandoned_runs(instance)
+    _free_abandoned_slots(instance)
     return instance
 
 
@@ -67,6 +68,17 @@ def _close_abandoned_runs(instance: dg.DagsterInstance) -> None:
         if owner is not None and not _alive(owner):
             log.warning("closing run %s: its process ended before it did", run.run_id[:8])
             instance.report_run_failed(run, "The process that executed this run was killed.")
+
+
+def _free_abandoned_slots(instance: dg.DagsterInstance) -> None:
+    """Gives back what finished runs still hold of a pool; every later run would wait for it."""
+    storage = instance.event_log_storage
+    for pool in storage.get_concurrency_keys():
+        claims = storage.get_concurrency_info(pool)
+        for run_id in claims.active_run_ids | claims.pending_run_ids:
+            run = instance.get_run_by_id(run_id)
+            if run is None or run.is_finished:
+                storage.free_concurrency_slots_for_run(run_id)
 
 
 def _alive(owner: str) -> bool:

@@ -27,7 +27,7 @@ ONCE = RetryPolicy(attempts=1)
 GHL_APPS = {
     "contacts": [
         "contacts", "changed contacts", "contact", "update", "add tags", "remove tags", "note",
-        "task", "upsert", "workflow",
+        "task", "upsert", "workflow", "number of contacts",
     ],
     "conversations": ["messages", "changed emails", "transcription"],
     "opportunities": ["opportunities", "pipelines"],
@@ -37,7 +37,7 @@ GHL_APPS = {
     "workflows": ["workflows"],
 }  # fmt: skip
 
-pytestmark = pytest.mark.slow
+slow = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +88,7 @@ def judge(url: str, log: Path, name: str, call: Callable[[], object]) -> None:
             raise
 
 
+@slow
 @pytest.mark.parametrize("app", GHL_APPS)
 def test_ghl(prism: list[str], app: str, tmp_path: Path) -> None:
     log = tmp_path / "prism.log"
@@ -100,6 +101,7 @@ def test_every_ghl_call_is_judged() -> None:
     assert sorted(name for names in GHL_APPS.values() for name in names) == sorted(GHL_CALLS)
 
 
+@slow
 def test_twilio(prism: list[str], tmp_path: Path) -> None:
     log = tmp_path / "prism.log"
     with judging(prism, shared("contracts/twilio/twilio_api_v2010.json"), log) as url:
@@ -107,6 +109,7 @@ def test_twilio(prism: list[str], tmp_path: Path) -> None:
             judge(url, log, name, lambda call=call: call(clients.twilio(url, ONCE)))  # type: ignore[misc]
 
 
+@slow
 @pytest.mark.parametrize(
     ("document", "names"),
     [
@@ -123,6 +126,7 @@ def test_sendgrid(prism: list[str], document: str, names: list[str], tmp_path: P
             judge(url, log, name, lambda call=call: call(clients.sendgrid(url, ONCE)))  # type: ignore[misc]
 
 
+@slow
 def test_prism_can_object(prism: list[str], tmp_path: Path) -> None:
     log = tmp_path / "prism.log"
     with judging(prism, shared("contracts/ghl/apps/contacts.json"), log) as url:
