@@ -74,7 +74,6 @@ def _candidate(row: dict[str, Any]) -> Candidate:
         },
         timezone=row["timezone"],
         state=row["state"],
-        duplicate_of=row["duplicate_of_lead_id"],
         already_sent=row["already_sent"],
         recent_sends=tuple(row["recent_sends"]),
         facts={name: row[name] for name in _FACTS},

@@ -98,7 +98,13 @@ def opt_out(
         consent_text: what the person wrote, where there is a text.
         occurred_at: when the person said so; ``at`` if not given.
     """
-    contact_id = lead_id.split(":", 1)[-1]
+    # The contact that we wrote to: it keeps the word if the person's records come apart again.
+    row = connection.execute(
+        "select contact_id from ops.sends where lead_id = %s"
+        " order by created_at desc, send_id limit 1",
+        (lead_id,),
+    ).fetchone()
+    contact_id = row[0] if row else lead_id.split(":", 1)[-1]
     cursor = connection.execute(
         "insert into ops.consent_logs (location_id, lead_id, contact_id, channel, purpose,"
         " action, source, method, consent_text, occurred_at, known_at, evidence_key, recorded_by)"

@@ -21,6 +21,8 @@ from warehouse.database import Database
 # Where the lead's facts come from: relation, and how its rows name the lead.
 _SOURCES = {
     "marts.dim_leads": "lead_id = %(lead_id)s",
+    # Which of its records are the lead, and by which keys.
+    "intermediate.int_lead_identities": "lead_id = %(lead_id)s",
     "raw_ghl.contacts": "location_id = %(location_id)s and id = %(contact_id)s",
     "raw_import.leads": "location_id = %(location_id)s and external_id = %(contact_id)s",
     "raw_twilio.messages": "sid = %(provider_message_id)s",

@@ -103,6 +103,7 @@ class Candidate:
     state: str | None = None
     is_open: bool = True
     duplicate_of: str | None = None
+    """The lead that this one has turned out to be since the plan."""
     already_sent: bool = False
     recent_sends: tuple[datetime, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)

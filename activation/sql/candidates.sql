@@ -1,4 +1,5 @@
--- Every lead of the audience, best first, with all that the decision looks at. One row a lead.
+-- Every lead of the audience, best first, with all that the decision looks at. One row a lead, which
+-- is a person: what was noted under any of the person's records counts.
 with audience as (
     select
         priorities.lead_id,
@@ -12,7 +13,6 @@ with audience as (
         leads.phone,
         leads.is_email_valid,
         leads.is_phone_valid,
-        leads.duplicate_of_lead_id,
         leads.assigned_agent_name,
         leads.timezone,
         leads.state,
@@ -51,14 +51,40 @@ with audience as (
         )
 ),
 
+-- The record that a note is about, and whose it is now.
+records as (
+    select distinct
+        location_id,
+        record_id,
+        lead_id
+    from intermediate.int_lead_identities
+),
+
 consent as (
-    select *
+    select
+        consent_logs.consent_log_id,
+        consent_logs.channel,
+        consent_logs.action,
+        consent_logs.source,
+        consent_logs.occurred_at,
+        consent_logs.evidence_key,
+        coalesce(records.lead_id, consent_logs.lead_id) as lead_id
     from ops.consent_logs
+    left join records
+        on
+            consent_logs.location_id = records.location_id
+            and consent_logs.contact_id = records.record_id
+    left join marts.dim_leads as leads on records.lead_id = leads.lead_id
     where
-        purpose = 'marketing'
-        and channel in ('sms', 'email')
+        consent_logs.purpose = 'marketing'
+        and consent_logs.channel in ('sms', 'email')
         -- A word against counts even if its clock runs ahead of ours.
-        and (occurred_at <= %(as_of)s or action = 'revoked')
+        and (consent_logs.occurred_at <= %(as_of)s or consent_logs.action = 'revoked')
+        -- A yes counts for the contact that gave it, a no for the person.
+        and (
+            consent_logs.action = 'revoked'
+            or consent_logs.contact_id = coalesce(leads.contact_id, consent_logs.contact_id)
+        )
 ),
 
 -- On a tie the word against wins.
@@ -78,22 +104,15 @@ lead_consent as (
 -- The newest word for an address, whoever of those that share it gave it.
 addresses as (
     select
-        lead_id,
-        location_id,
-        'sms' as channel,
-        phone as address,
-        is_dnd_all or is_dnd_sms as is_dnd
-    from marts.dim_leads
-    where phone is not null
-    union all
-    select
-        lead_id,
-        location_id,
-        'email' as channel,
-        email as address,
-        is_dnd_all or is_dnd_email as is_dnd
-    from marts.dim_leads
-    where email is not null
+        addresses.lead_id,
+        addresses.location_id,
+        addresses.channel,
+        addresses.address,
+        leads.is_dnd_all
+        or case addresses.channel when 'sms' then leads.is_dnd_sms else leads.is_dnd_email end
+            as is_dnd
+    from intermediate.int_lead_addresses as addresses
+    inner join marts.dim_leads as leads on addresses.lead_id = leads.lead_id
 ),
 
 address_consent as (
@@ -127,16 +146,20 @@ address_dnd as (
 
 history as (
     select
-        lead_id,
-        bool_or(sequence = %(sequence)s and step = %(step)s) as already_sent,
-        array_agg(coalesce(sent_at, not_before)) filter (
+        coalesce(records.lead_id, sends.lead_id) as lead_id,
+        bool_or(sends.sequence = %(sequence)s and sends.step = %(step)s) as already_sent,
+        array_agg(coalesce(sends.sent_at, sends.not_before)) filter (
             where
-            status not in ('rejected', 'failed')
-            and coalesce(sent_at, not_before) > %(as_of)s::timestamptz - %(cap_window)s::interval
+            sends.status not in ('rejected', 'failed')
+            and coalesce(sends.sent_at, sends.not_before)
+            > %(as_of)s::timestamptz - %(cap_window)s::interval
         ) as recent_sends
     from ops.sends
-    where status in ('intent', 'claimed', 'unsettled', 'sent', 'delivered', 'failed', 'rejected')
-    group by lead_id
+    left join records
+        on sends.location_id = records.location_id and sends.contact_id = records.record_id
+    where
+        sends.status in ('intent', 'claimed', 'unsettled', 'sent', 'delivered', 'failed', 'rejected')
+    group by coalesce(records.lead_id, sends.lead_id)
 ),
 
 -- Another lead at the same address (a contact merged or made anew) may have had this step.

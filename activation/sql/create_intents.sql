@@ -40,7 +40,8 @@ left join lateral (
     select consent_log_id
     from ops.consent_logs
     where
-        lead_id = items.lead_id
+        location_id = items.location_id
+        and contact_id = items.contact_id
         and channel = items.channel
         and purpose = 'marketing'
         and (occurred_at <= %(now)s or action = 'revoked')

@@ -3,10 +3,20 @@
 with arms as (
     select
         items.lead_id,
+        -- The marts know the person by the lead that the record belongs to now.
+        coalesce(identities.lead_id, items.lead_id) as person_id,
+        items.contact_id,
+        items.location_id,
         items.decision as arm,
         coalesce(batches.approved_at, batches.planned_at) as started_at
     from ops.batch_items as items
     inner join ops.batches as batches on items.batch_id = batches.batch_id
+    left join lateral (
+        select lead_id
+        from intermediate.int_lead_identities
+        where record_lead_id = items.lead_id
+        limit 1
+    ) as identities on true
     where
         items.batch_id = %(batch_id)s
         and items.decision in ('send', 'holdout')
@@ -34,7 +44,7 @@ select
             select 1
             from marts.fct_communications as replies
             where
-                replies.lead_id = arms.lead_id
+                replies.lead_id = arms.person_id
                 and replies.direction = 'inbound'
                 and replies.occurred_at > coalesce(sends.sent_at, arms.started_at)
                 and replies.occurred_at <= arms.started_at + %(window)s::interval
@@ -45,7 +55,10 @@ select
             select 1
             from ops.consent_logs as words
             where
-                words.lead_id = arms.lead_id
+                (
+                    words.lead_id = arms.lead_id
+                    or (words.location_id = arms.location_id and words.contact_id = arms.contact_id)
+                )
                 and words.action = 'revoked'
                 and words.occurred_at > coalesce(sends.sent_at, arms.started_at)
                 and words.occurred_at <= arms.started_at + %(window)s::interval
@@ -57,7 +70,7 @@ select
             select 1
             from marts.fct_appointments as appointments
             where
-                appointments.lead_id = arms.lead_id
+                appointments.lead_id = arms.person_id
                 and appointments.status = 'kept'
                 and appointments.starts_at > arms.started_at
                 and appointments.starts_at <= arms.started_at + %(window)s::interval
@@ -66,7 +79,7 @@ select
             select 1
             from marts.fct_opportunities as opportunities
             where
-                opportunities.lead_id = arms.lead_id
+                opportunities.lead_id = arms.person_id
                 and opportunities.status = 'won'
                 and opportunities.closed_at > arms.started_at
                 and opportunities.closed_at <= arms.started_at + %(window)s::interval

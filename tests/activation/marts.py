@@ -17,13 +17,25 @@ _SCHEMA = """
 create table marts.dim_leads (
     lead_id text primary key, location_id text, contact_id text, origin text, first_name text,
     last_name text, email text, phone text, is_email_valid boolean, is_phone_valid boolean,
-    source text, status text, is_open boolean, duplicate_of_lead_id text, assigned_agent_id text,
-    assigned_agent_name text, timezone text, state text, postal_code text, city text,
+    source text, status text, is_open boolean, assigned_agent_id text, assigned_agent_name text,
+    timezone text, state text, postal_code text, city text,
     is_dnd_all boolean, is_dnd_sms boolean, is_dnd_email boolean, is_dnd_call boolean,
     lead_intent text, price_min_cents bigint, price_max_cents bigint, beds integer, timeline text,
     property_type text, created_at timestamptz, last_inbound_at timestamptz,
     last_outbound_at timestamptz, known_at timestamptz
 );
+create table intermediate.int_lead_identities (
+    location_id text, record_type text, record_id text, record_lead_id text, lead_id text
+);
+create table other_addresses (location_id text, lead_id text, channel text, address text);
+create view intermediate.int_lead_addresses as
+select location_id, lead_id, 'sms' as channel, phone as address
+from marts.dim_leads where phone is not null
+union all
+select location_id, lead_id, 'email' as channel, email as address
+from marts.dim_leads where email is not null
+union all
+select * from other_addresses;
 create table marts.lead_priorities (
     lead_id text primary key, location_id text, contact_id text, score double precision,
     tier text, rank integer, reasons jsonb, assigned_agent_id text, model_version text,
@@ -122,6 +134,7 @@ def _add(connection: psycopg.Connection, lead: Lead, rank: int, now: datetime) -
     connection.execute(
         f"insert into marts.dim_leads ({columns}) values ({marks})".encode(), list(row.values())
     )
+    add_record(connection, lead.lead_id, lead.contact_id)
     reasons = [{"feature": "x", "value": 1, "contribution": 0.1, "sentence": "Asked twice"}]
     connection.execute(
         "insert into marts.lead_priorities values (%s, %s, %s, %s, %s, %s, %s, null, '7', %s)",
@@ -141,6 +154,22 @@ def _add(connection: psycopg.Connection, lead: Lead, rank: int, now: datetime) -
     for channel, action in (("sms", lead.sms), ("email", lead.email_consent)):
         if action is not None:
             add_consent(connection, lead.lead_id, channel, action, now - timedelta(days=90))
+
+
+def add_record(
+    connection: psycopg.Connection, lead_id: str, contact_id: str, *, phone: str | None = None
+) -> None:
+    """Makes a contact one of the lead's records, with its number if it has another one."""
+    location_id = lead_id.split(":", 1)[0]
+    connection.execute(
+        "insert into intermediate.int_lead_identities values (%s, 'contact', %s, %s, %s)",
+        (location_id, contact_id, f"{location_id}:{contact_id}", lead_id),
+    )
+    if phone is not None:
+        connection.execute(
+            "insert into other_addresses values (%s, %s, 'sms', %s)",
+            (location_id, lead_id, phone),
+        )
 
 
 def add_consent(

@@ -129,6 +129,26 @@ def test_consent_withdrawn_after_approval_stops_the_message(world: World) -> Non
     assert [entry["to"] for entry in world.ledger()] == [phone(6)]
 
 
+def test_who_has_turned_out_to_be_another_lead_since_the_plan_is_left_to_that_one(
+    world: World,
+) -> None:
+    people(world, 4)
+    batch_id = approved(world)
+    loc = world.locations[1]
+    with world.database.connect() as connection:
+        connection.execute(
+            "update intermediate.int_lead_identities set lead_id = %s where record_id = 'p3'",
+            (f"{loc}:p1",),
+        )
+        connection.execute("delete from marts.dim_leads where lead_id = %s", (f"{loc}:p3",))
+    dispatch(world, batch_id)
+    assert rows(
+        world.database,
+        "select lead_id, status_reason from ops.sends where status = 'cancelled'",
+    ) == [(f"{loc}:p3", "duplicate_person")]
+    assert_books_agree(world, 3)
+
+
 def test_do_not_disturb_set_in_the_crm_since_the_load_stops_the_message(world: World) -> None:
     contacts = [c for c in world.get("/_truth/contacts") if not c["dnd"] and not c["dnd_channels"]]
     muted, other, refuser = contacts[:3]

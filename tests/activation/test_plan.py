@@ -10,7 +10,15 @@ from leadengine.clock import FixedClock
 from leadengine.errors import LeadEngineError
 from tests.activation.batches import REQUEST, approved, dispatch, plan
 from tests.activation.conftest import World
-from tests.activation.marts import NOON_EAST, Lead, add_consent, add_leads, phone, rows
+from tests.activation.marts import (
+    NOON_EAST,
+    Lead,
+    add_consent,
+    add_leads,
+    add_record,
+    phone,
+    rows,
+)
 from warehouse.database import Database
 
 
@@ -35,7 +43,6 @@ def test_each_lead_gets_the_decision_its_record_asks_for(world: World) -> None:
             Lead("out", loc, phone=phone(105), sms="revoked", email_consent="revoked"),
             Lead("dnd", loc, phone=phone(106), fields={"is_dnd_all": True}),
             Lead("dndsms", loc, phone=phone(107), fields={"is_dnd_sms": True}),
-            Lead("twin", loc, phone=phone(108), fields={"duplicate_of_lead_id": f"{loc}:text"}),
             Lead("shared", loc, phone=phone(101), score=0.8),
             Lead("won", loc, phone=phone(109), fields={"is_open": False}),
             Lead("cold", loc, phone=phone(110), tier="cold", score=0.01),
@@ -63,13 +70,53 @@ def test_each_lead_gets_the_decision_its_record_asks_for(world: World) -> None:
         "out": ("suppress", "opted_out", None),
         "dnd": ("suppress", "dnd", None),
         "dndsms": ("send", "send_now", "email"),
-        "twin": ("suppress", "duplicate_person", None),
         "shared": ("suppress", "duplicate_person", None),
         "stopper": ("suppress", "opted_out", None),
         "housemate": ("suppress", "opted_out", None),
         "quiet": ("suppress", "dnd", None),
         "flatmate": ("suppress", "dnd", None),
         "bad": ("suppress", "invalid_phone", None),
+    }
+
+
+def test_what_is_noted_under_any_record_of_a_person_counts(world: World) -> None:
+    loc = world.locations[0]
+    yesterday = NOON_EAST - timedelta(days=1)
+    add_leads(
+        world.database,
+        [
+            Lead("stopped", loc, phone=phone(1), email=None),
+            Lead("merely", loc, phone=phone(2), sms=None, email=None),
+            Lead("elsewhere", loc, phone=phone(3), email=None),
+            Lead("sharer", loc, phone=phone(4), email=None),
+            Lead("apart", loc, phone=phone(5), email=None),
+        ],
+    )
+    with world.database.connect() as connection:
+        # A second record said STOP before it was known to be of the same person.
+        add_record(connection, f"{loc}:stopped", "twin1")
+        add_consent(connection, f"{loc}:twin1", "sms", "revoked", yesterday)
+        # A second record's yes is no proof for this one's number.
+        add_record(connection, f"{loc}:merely", "twin2")
+        add_consent(connection, f"{loc}:twin2", "sms", "granted", yesterday)
+        # The number of a record behind a lead that said STOP is another lead's as well.
+        add_record(connection, f"{loc}:elsewhere", "twin3", phone=phone(4))
+        add_consent(connection, f"{loc}:elsewhere", "sms", "revoked", yesterday)
+        # Noted when two records were one person; they have come apart since.
+        connection.execute(
+            "insert into ops.consent_logs (location_id, lead_id, contact_id, channel, purpose,"
+            " action, source, method, occurred_at, known_at, evidence_key, recorded_by)"
+            " values (%s, %s, 'gone_its_way', 'sms', 'marketing', 'revoked', 'lead', 'inbound_sms',"
+            " %s, %s, 'apart', 'test')",
+            (loc, f"{loc}:apart", yesterday, yesterday),
+        )
+        add_record(connection, f"{loc}:gone_its_way", "gone_its_way")
+    assert {name: found[:2] for name, found in decisions(plan(world)).items()} == {
+        "stopped": ("suppress", "opted_out"),
+        "merely": ("suppress", "no_consent"),
+        "elsewhere": ("suppress", "opted_out"),
+        "sharer": ("suppress", "opted_out"),
+        "apart": ("send", "send_now"),
     }
 
 

@@ -257,7 +257,7 @@ def fill(connection: psycopg.Connection) -> None:
 
 
 def send(connection: psycopg.Connection) -> None:
-    """Our own message to ``twin``, whose number ``full`` has as well."""
+    """Our own message to ``twin``, sent before it was known to be ``full``."""
     connection.execute(
         "insert into ops.batches values (%s, 'a', 's', '{sms}', 1, 0, 1, 'done', false, %s, 'd',"
         " '{}', 'me', %s)",

@@ -58,7 +58,14 @@ def column(built: Built, sql: str) -> list[Any]:
 
 
 def test_phone_numbers_become_e164(built: Built) -> None:
-    found = [lead(built, f"phone{n}", M) for n in range(len(PHONES))]
+    # The contacts of one number are one lead.
+    contacts = {
+        row["contact_id"]: row
+        for row in built.execute(
+            "select * from staging.stg_ghl__contacts where location_id = %s", (M,)
+        )
+    }
+    found = [contacts[f"phone{n}"] for n in range(len(PHONES))]
     assert dict(zip(PHONES, (row["phone"] for row in found), strict=True)) == PHONES
     assert [row["is_phone_valid"] for row in found] == [
         value is not None for value in PHONES.values()
@@ -119,7 +126,7 @@ def test_a_lead_has_its_custom_fields_as_columns(built: Built) -> None:
         "price_min_cents": 30_000_000, "price_max_cents": 50_000_000, "beds": 3,
         "timeline": "0-3 months", "lead_intent": "buy", "property_type": "condo",
         "is_dnd_all": False, "is_dnd_sms": True, "is_dnd_email": False, "origin": "ghl",
-        "status": "open", "is_open": True, "duplicate_of_lead_id": None,
+        "status": "open", "is_open": True,
     }  # fmt: skip
     assert expected.items() <= lead(built, "full").items()
 
@@ -137,8 +144,19 @@ def test_dirt_of_the_wrong_shape_is_no_fault(built: Built) -> None:
     assert tags == ["buyer", "vip"]
 
 
-def test_duplicates_name_the_lead_to_keep(built: Built) -> None:
-    assert lead(built, "twin")["duplicate_of_lead_id"] == f"{L}:full"
+def test_a_person_with_two_contacts_is_one_lead(built: Built) -> None:
+    rows = built.execute(
+        "select record_id, lead_id, tied_by, tied_to_record_id, link_known_at"
+        " from intermediate.int_lead_identities where lead_id = %s order by record_id",
+        (f"{L}:full",),
+    ).fetchall()
+    assert [tuple(row.values()) for row in rows] == [
+        ("full", f"{L}:full", None, None, None),
+        ("merged", f"{L}:full", "crm_merge", "full", NOW),
+        ("twin", f"{L}:full", "phone", "full", NOW - DAY),
+    ]
+    assert lead(built, "full")["contact_id"] == "full"
+    assert column(built, f"select 1 from marts.dim_leads where lead_id = '{L}:twin'") == []
 
 
 @pytest.mark.parametrize(
@@ -169,7 +187,7 @@ def test_each_touch_is_there_once_and_with_its_lead(built: Built) -> None:
     ).fetchall()
     assert [tuple(row.values()) for row in rows] == [
         ("E1", f"{L}:full", "email", "outbound", "automation"),
-        ("SM1", f"{L}:twin", "sms", "outbound", "automation"),
+        ("SM1", f"{L}:full", "sms", "outbound", "automation"),
         ("SM2", f"{L}:full", "sms", "inbound", "lead"),
         ("first", f"{L}:full", "sms", "outbound", "agent"),
     ]
@@ -180,16 +198,16 @@ def test_each_touch_is_there_once_and_with_its_lead(built: Built) -> None:
     assert opened == [NOW - DAY]
 
 
-def test_every_sign_withdraws_consent_for_all_who_share_it(built: Built) -> None:
+def test_every_sign_withdraws_consent_with_each_record_that_has_the_address(built: Built) -> None:
     rows = built.execute(
-        "select lead_id, channel, method from marts.fct_consent_events"
-        f" where action = 'revoked' and lead_id in ('{L}:full', '{L}:twin') order by 1, 2, 3"
+        "select contact_id, channel, method from marts.fct_consent_events"
+        f" where action = 'revoked' and lead_id = '{L}:full' order by 1, 2, 3"
     ).fetchall()
     assert [tuple(row.values()) for row in rows] == [
-        (f"{L}:full", "email", "suppression_bounces"),
-        (f"{L}:full", "sms", "dnd_channel"),
-        (f"{L}:full", "sms", "inbound_sms"),
-        (f"{L}:twin", "sms", "inbound_sms"),
+        ("full", "email", "suppression_bounces"),
+        ("full", "sms", "dnd_channel"),
+        ("full", "sms", "inbound_sms"),
+        ("twin", "sms", "inbound_sms"),
     ]
 
 

@@ -20,9 +20,9 @@ surviving as (
 
 ),
 
-leads as (
+lead_addresses as (
 
-    select * from {{ ref('int_leads') }}
+    select * from {{ ref('int_lead_addresses') }}
 
 ),
 
@@ -155,59 +155,44 @@ provider_rows as (
 
 ),
 
-lead_addresses as (
-
-    select
-        location_id,
-        lead_id,
-        phone as address,
-        created_at
-    from leads
-    where phone is not null
-
-    union all
-
-    select
-        location_id,
-        lead_id,
-        email as address,
-        created_at
-    from leads
-    where email is not null
-
-),
-
-address_owners as (
-
-    -- An address that several leads share counts as the oldest one's: the one that duplicates
-    -- point at.
-    select
-        *,
-        row_number() over (
-            partition by location_id, address order by created_at, lead_id
-        ) as place
-    from lead_addresses
-
-),
-
 provider_touches as (
 
+    -- An address that several leads share counts as its owner's. Of our own messages we know
+    -- whom they were for, whoever that contact has turned out to be.
     select
-        coalesce(sends.lead_id, address_owners.lead_id) as lead_id,
-        coalesce(sends.location_id, address_owners.location_id) as location_id,
+        coalesce(surviving.lead_id, lead_addresses.lead_id) as lead_id,
+        coalesce(surviving.location_id, lead_addresses.location_id) as location_id,
         provider_rows.channel,
         provider_rows.direction,
         'api' as sent_by,
         cast(null as text) as agent_id,
         -- Of an email SendGrid tells the last event only; what we sent is known when we send it.
         coalesce(sends.sent_at, provider_rows.occurred_at) as occurred_at,
-        coalesce(sends.sent_at, provider_rows.known_at) as known_at,
+        greatest(
+            coalesce(sends.sent_at, provider_rows.known_at),
+            coalesce(
+                case
+                    when surviving.lead_id is not null then surviving.merge_known_at
+                    else lead_addresses.link_known_at
+                end,
+                provider_rows.occurred_at
+            )
+        ) as known_at,
         provider_rows.outcome,
         provider_rows.duration_seconds,
         provider_rows.source_system,
         provider_rows.source_row_id,
         provider_rows.engaged_at,
-        provider_rows.known_at as engagement_known_at,
+        greatest(
+            provider_rows.known_at,
+            coalesce(
+                case
+                    when surviving.lead_id is not null then surviving.merge_known_at
+                    else lead_addresses.link_known_at
+                end,
+                provider_rows.known_at
+            )
+        ) as engagement_known_at,
         provider_rows.is_clicked,
         provider_rows.status_changed_at,
         provider_rows.address
@@ -216,12 +201,16 @@ provider_touches as (
         on
             provider_rows.provider_message_id = sends.provider_message_id
             and provider_rows.source_system = sends.provider
-    left join address_owners
+    left join surviving
         on
-            provider_rows.location_id = address_owners.location_id
-            and provider_rows.address = address_owners.address
-            and address_owners.place = 1
-    where coalesce(sends.lead_id, address_owners.lead_id) is not null
+            sends.location_id = surviving.location_id
+            and sends.contact_id = surviving.contact_id
+    left join lead_addresses
+        on
+            provider_rows.location_id = lead_addresses.location_id
+            and provider_rows.address = lead_addresses.address
+            and lead_addresses.is_owner
+    where coalesce(surviving.lead_id, lead_addresses.lead_id) is not null
 
 ),
 

@@ -10,9 +10,9 @@ surviving as (
 
 ),
 
-leads as (
+lead_addresses as (
 
-    select * from {{ ref('int_leads') }}
+    select * from {{ ref('int_lead_addresses') }}
 
 ),
 
@@ -78,7 +78,7 @@ consent_answers as (
 
     /*
         A yes without its time proves nothing. It counts for the contact that gave it; a no, and
-        every other withdrawal, follows the person through merges.
+        every other withdrawal, follows the person through all of its records.
     */
     select
         'ghl:contact:' || location_id || ':' || contact_id || ':' || channel || ':' || answer
@@ -157,13 +157,13 @@ opt_out_messages as (
 
 opt_out_sms as (
 
-    -- Every lead with that number: the person behind it answered.
+    -- Every record with that number: the person behind it answered.
     select
-        'twilio:message:' || twilio_messages.message_id || ':' || leads.lead_id || ':' || channels.channel
-            as evidence_key,
-        leads.lead_id,
-        leads.location_id,
-        leads.contact_id,
+        'twilio:message:' || twilio_messages.message_id || ':' || lead_addresses.record_lead_id
+        || ':' || channels.channel as evidence_key,
+        lead_addresses.lead_id,
+        lead_addresses.location_id,
+        case when lead_addresses.record_type = 'contact' then lead_addresses.record_id end as contact_id,
         channels.channel,
         'revoked' as action,
         twilio_messages.created_at as occurred_at,
@@ -172,10 +172,12 @@ opt_out_sms as (
         'inbound_sms' as method,
         cast(null as text) as consent_text
     from twilio_messages
-    inner join leads
+    inner join lead_addresses
         on
-            twilio_messages.lead_phone = leads.phone
-            and coalesce(twilio_messages.location_id, leads.location_id) = leads.location_id
+            lead_addresses.channel = 'sms'
+            and twilio_messages.lead_phone = lead_addresses.address
+            and coalesce(twilio_messages.location_id, lead_addresses.location_id)
+            = lead_addresses.location_id
     inner join channels
         on twilio_messages.opt_out_scope = 'all' or channels.channel = 'sms'
     where twilio_messages.opt_out_scope is not null
@@ -186,10 +188,11 @@ carrier_opt_outs as (
 
     -- Twilio 21610: the recipient has opted out with the carrier or with Twilio.
     select
-        'twilio:error:' || twilio_messages.message_id || ':' || leads.lead_id || ':sms' as evidence_key,
-        leads.lead_id,
-        leads.location_id,
-        leads.contact_id,
+        'twilio:error:' || twilio_messages.message_id || ':' || lead_addresses.record_lead_id || ':sms'
+            as evidence_key,
+        lead_addresses.lead_id,
+        lead_addresses.location_id,
+        case when lead_addresses.record_type = 'contact' then lead_addresses.record_id end as contact_id,
         'sms' as channel,
         'revoked' as action,
         twilio_messages.created_at as occurred_at,
@@ -198,10 +201,12 @@ carrier_opt_outs as (
         'carrier_opt_out' as method,
         cast(null as text) as consent_text
     from twilio_messages
-    inner join leads
+    inner join lead_addresses
         on
-            twilio_messages.lead_phone = leads.phone
-            and coalesce(twilio_messages.location_id, leads.location_id) = leads.location_id
+            lead_addresses.channel = 'sms'
+            and twilio_messages.lead_phone = lead_addresses.address
+            and coalesce(twilio_messages.location_id, lead_addresses.location_id)
+            = lead_addresses.location_id
     where twilio_messages.error_code = '21610'
 
 ),
@@ -209,11 +214,11 @@ carrier_opt_outs as (
 suppressed_emails as (
 
     select
-        'sendgrid:' || suppressions.kind || ':' || suppressions.email || ':' || leads.lead_id
+        'sendgrid:' || suppressions.kind || ':' || suppressions.email || ':' || lead_addresses.record_lead_id
             as evidence_key,
-        leads.lead_id,
-        leads.location_id,
-        leads.contact_id,
+        lead_addresses.lead_id,
+        lead_addresses.location_id,
+        case when lead_addresses.record_type = 'contact' then lead_addresses.record_id end as contact_id,
         'email' as channel,
         'revoked' as action,
         coalesce(suppressions.created_at, suppressions.known_at) as occurred_at,
@@ -222,10 +227,12 @@ suppressed_emails as (
         'suppression_' || suppressions.kind as method,
         cast(null as text) as consent_text
     from suppressions
-    inner join leads
+    inner join lead_addresses
         on
-            suppressions.email = leads.email
-            and coalesce(suppressions.location_id, leads.location_id) = leads.location_id
+            lead_addresses.channel = 'email'
+            and suppressions.email = lead_addresses.address
+            and coalesce(suppressions.location_id, lead_addresses.location_id)
+            = lead_addresses.location_id
 
 ),
 

@@ -8,105 +8,82 @@
     )
 }}
 
-with recursive contacts as (
+with identities as (
 
-    select * from {{ ref('stg_ghl__contacts') }}
+    select * from {{ ref('int_lead_identities') }}
 
 ),
 
-tombstones as (
+records as (
 
-    -- A contact loaded after it was found missing was restored.
-    select tombstones.*
-    from {{ ref('stg_ghl__contact_tombstones') }} as tombstones
-    left join contacts
+    select * from {{ ref('int_identity_records') }}
+
+),
+
+members as (
+
+    select
+        identities.lead_id,
+        identities.location_id,
+        identities.record_type,
+        identities.record_id,
+        identities.link_known_at,
+        case when records.merged_into is null then records.gone_at end as deleted_at,
+        -- The contact to write to is one that the CRM still has, and of several the oldest: it
+        -- stays the same when more of them come in.
+        row_number() over (
+            partition by identities.lead_id
+            order by
+                case when identities.record_type = 'contact' then 0 else 1 end,
+                case when records.created_at is null then 1 else 0 end,
+                case
+                    when records.gone_at is null then 0
+                    when records.merged_into is null then 1
+                    else 2
+                end,
+                records.record_number
+        ) as place,
+        row_number() over (
+            partition by identities.location_id, identities.record_id
+            order by identities.record_type
+        ) as entry,
+        min(records.created_at) over (partition by identities.lead_id) as first_created_at,
+        max(case when records.merged_into is null then records.gone_at end)
+            over (partition by identities.lead_id) as last_deleted_at
+    from identities
+    inner join records
         on
-            tombstones.location_id = contacts.location_id
-            and tombstones.contact_id = contacts.contact_id
-    where
-        contacts.contact_id is null
-        or tombstones.merged_into is not null
-        or tombstones.detected_at >= contacts.loaded_at
+            identities.location_id = records.location_id
+            and identities.record_type = records.record_type
+            and identities.record_id = records.record_id
 
 ),
 
-known_contacts as (
+chosen as (
 
     select
-        location_id,
-        contact_id
-    from contacts
-
-    union distinct
-
-    select
-        location_id,
-        contact_id
-    from tombstones
-
-),
-
-merge_chain as (
-
-    select
-        location_id,
-        contact_id,
-        contact_id as surviving_contact_id,
-        cast(null as timestamp with time zone) as merge_known_at,
-        0 as hops
-    from known_contacts
-
-    union all
-
-    select
-        merge_chain.location_id,
-        merge_chain.contact_id,
-        tombstones.merged_into as surviving_contact_id,
-        greatest(
-            coalesce(merge_chain.merge_known_at, tombstones.detected_at), tombstones.detected_at
-        ) as merge_known_at,
-        merge_chain.hops + 1 as hops
-    from merge_chain
-    inner join tombstones
-        on
-            merge_chain.location_id = tombstones.location_id
-            and merge_chain.surviving_contact_id = tombstones.contact_id
-    where
-        tombstones.merged_into is not null
-        -- Contacts said to be merged into each other must not go round for ever.
-        and merge_chain.hops < 10
-
-),
-
-last_hops as (
-
-    select
-        *,
-        row_number() over (partition by location_id, contact_id order by hops desc) as place
-    from merge_chain
+        lead_id,
+        record_id,
+        deleted_at
+    from members
+    where place = 1 and record_type = 'contact'
 
 ),
 
 final as (
 
     select
-        last_hops.location_id,
-        last_hops.contact_id,
-        last_hops.surviving_contact_id,
-        last_hops.location_id || ':' || last_hops.surviving_contact_id as lead_id,
-        last_hops.contact_id = last_hops.surviving_contact_id as is_surviving,
-        last_hops.merge_known_at,
-        case when tombstones.merged_into is null then tombstones.detected_at end as deleted_at
-    from last_hops
-    inner join contacts
-        on
-            last_hops.location_id = contacts.location_id
-            and last_hops.surviving_contact_id = contacts.contact_id
-    left join tombstones
-        on
-            last_hops.location_id = tombstones.location_id
-            and last_hops.surviving_contact_id = tombstones.contact_id
-    where last_hops.place = 1
+        members.location_id,
+        members.record_id as contact_id,
+        chosen.record_id as surviving_contact_id,
+        members.lead_id,
+        coalesce(members.record_id = chosen.record_id, false) as is_surviving,
+        members.link_known_at as merge_known_at,
+        case when chosen.deleted_at is not null then members.last_deleted_at end as deleted_at
+    from members
+    left join chosen on members.lead_id = chosen.lead_id
+    -- Of some contacts nothing is left to read but that they were merged.
+    where members.entry = 1 and members.first_created_at is not null
 
 )
 

@@ -145,7 +145,7 @@ imports_decided as (
         'agent' as actor,
         cast(null as text) as agent_id,
         coalesce(imported.outcome_at, imported.known_at) as occurred_at,
-        imported.known_at,
+        greatest(imported.known_at, coalesce(surviving.merge_known_at, imported.known_at)) as known_at,
         'import' as source_system,
         imported.external_id as source_row_id,
         cast(null as bigint) as amount_cents,

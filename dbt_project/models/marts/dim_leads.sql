@@ -22,12 +22,6 @@ lead_status as (
 
 ),
 
-duplicates as (
-
-    select * from {{ ref('int_lead_duplicates') }}
-
-),
-
 locations as (
 
     select * from {{ ref('stg_ghl__locations') }}
@@ -57,7 +51,6 @@ final as (
         lead_status.status,
         lead_status.is_open,
         lead_status.closed_at,
-        duplicates.duplicate_of_lead_id,
         leads.assigned_agent_id,
         agents.agent_name as assigned_agent_name,
         coalesce(leads.timezone, locations.timezone, 'UTC') as timezone,
@@ -80,7 +73,6 @@ final as (
         leads.known_at
     from leads
     inner join lead_status on leads.lead_id = lead_status.lead_id
-    left join duplicates on leads.lead_id = duplicates.lead_id
     left join locations on leads.location_id = locations.location_id
     left join agents
         on leads.location_id = agents.location_id and leads.assigned_agent_id = agents.agent_id

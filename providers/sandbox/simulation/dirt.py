@@ -39,20 +39,25 @@ def duplicate_count(contacts: int) -> int:
 
 def write_duplicates(
     cast: Cast, paths: Ints, opt_outs: OptOuts, count: int, log: Log, changes: Changes
-) -> None:
+) -> dict[str, str]:
     """People who come in a second time as somebody new; some are merged later.
 
     A duplicate shares with the first record either the email (typed differently) or the phone
     and the name (in another format). When merged, the younger record is deleted, its messages
     move to the older one, and that one gets the other address and number.
+
+    Returns:
+        Each duplicate's id with that of the person's first record.
     """
     rng = stream(cast.seed, "duplicates")
     whom, day = _second_comings(cast, paths, count, rng)
     ids = random_ids(stream(cast.seed, "duplicate ids"), 5 * len(whom))
     by_text = cast.people.can_text & (opt_outs.sms_ms < 0)
     base = first_versions(cast, stream(cast.seed, "duplicate forms"))
+    first_records: dict[str, str] = {}
     for k, (i, on) in enumerate(zip(whom.tolist(), day.tolist(), strict=True)):
         contact, conversation, *message_ids = ids[5 * k : 5 * k + 5]
+        first_records[contact] = cast.contact_ids[i]
         at = cast.calendar.utc_ms(
             cast.people.zone[i : i + 1], np.array([on]), rng.integers(9 * HOUR, 21 * HOUR, 1)
         )[0].item()
@@ -75,6 +80,7 @@ def write_duplicates(
                 }
                 log.upsert(max(merged, ms) + 1, "message", location, written["id"], moved)
             changes.setdefault(i, []).append((merged + 2, _absorb(payload)))
+    return first_records
 
 
 def _second_comings(

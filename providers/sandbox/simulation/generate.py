@@ -85,7 +85,7 @@ def _generate(seed: int, contacts: int, anchor: dt.date) -> Brokerage:
     log = Log(calendar)
     won_ms = won_after(cast, endings)
     changes = dnd_changes(cast, opt_outs, endings, won_ms)
-    dirt.write_duplicates(cast, paths, opt_outs, duplicates, log, changes)
+    first_records = dirt.write_duplicates(cast, paths, opt_outs, duplicates, log, changes)
     write_contacts(cast, log, changes)
     write_opportunities(cast, paths, bookings, endings, won_ms, log)
     write_appointments(cast, bookings, log)
@@ -115,5 +115,6 @@ def _generate(seed: int, contacts: int, anchor: dt.date) -> Brokerage:
             class_index=class_index,
             daily=chain.daily_conversions(classes),
             losing=classes.lose,
+            first_records=first_records,
         ),
     )

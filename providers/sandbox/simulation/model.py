@@ -54,6 +54,10 @@ class Truth(Protocol):
         """When each contact that converts does so (aware, UTC), by contact id."""
         ...
 
+    def duplicates(self) -> dict[str, str]:
+        """Each later contact record of a person who had one, with the id of the first."""
+        ...
+
 
 @dataclass(frozen=True)
 class Brokerage:

@@ -30,6 +30,7 @@ class HiddenTruth:
     class_index: Ints
     daily: Floats
     losing: Floats
+    first_records: dict[str, str]
 
     def propensities(self, as_of: dt.datetime) -> dict[str, float]:
         """Probability of the label for every contact that is known and open at ``as_of``.
@@ -73,6 +74,10 @@ class HiddenTruth:
             self.contact_ids[i]: to_datetime(int(self.endings.closed_ms[i]))
             for i in np.flatnonzero(self.endings.converted).tolist()
         }
+
+    def duplicates(self) -> dict[str, str]:
+        """Each later contact record of a person who had one, with the id of the first."""
+        return dict(self.first_records)
 
     def _open_at(self, as_of: dt.datetime) -> tuple[int, Ints]:
         if as_of.tzinfo is None:

@@ -82,6 +82,8 @@ final as (
         normalised.id as contact_id,
         nullif(trim(normalised.first_name), '') as first_name,
         nullif(trim(normalised.last_name), '') as last_name,
+        {{ given_name_key('normalised.first_name') }} as given_name_key,
+        {{ name_key('normalised.last_name') }} as family_name_key,
         case when {{ is_email('normalised.clean_email') }} then normalised.clean_email end as email,
         case when {{ is_e164('normalised.clean_phone') }} then normalised.clean_phone end as phone,
         {{ is_email('normalised.clean_email') }} as is_email_valid,

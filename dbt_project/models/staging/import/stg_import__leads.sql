@@ -9,6 +9,7 @@ newest as (
     -- A file imported again replaces its earlier rows.
     select
         *,
+        min(_loaded_at) over (partition by location_id, external_id) as first_loaded_at,
         row_number() over (
             partition by location_id, external_id
             order by _loaded_at desc, import_id desc, row_number desc
@@ -37,6 +38,8 @@ final as (
         import_id,
         nullif(trim(first_name), '') as first_name,
         nullif(trim(last_name), '') as last_name,
+        {{ given_name_key('first_name') }} as given_name_key,
+        {{ name_key('last_name') }} as family_name_key,
         case when {{ is_email('clean_email') }} then clean_email end as email,
         case when {{ is_e164('clean_phone') }} then clean_phone end as phone,
         {{ is_email('clean_email') }} as is_email_valid,
@@ -46,7 +49,8 @@ final as (
         created_at,
         outcome_at,
         _known_at as known_at,
-        _loaded_at as loaded_at
+        _loaded_at as loaded_at,
+        first_loaded_at
     from normalised
 
 )
