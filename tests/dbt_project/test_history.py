@@ -39,7 +39,7 @@ _CHANGES = {
     "a contact that goes": (
         "insert into raw_ghl.contact_tombstones (location_id, contact_id, detected_at, merged_into,"
         " _loaded_at, _known_at, _backfill, _row_hash)"
-        " values (%(location)s, 'twin', %(loaded)s, 'full', %(loaded)s, %(loaded)s, false, 'x')"
+        " values (%(location)s, 'abroad_dnd', %(loaded)s, 'full', %(loaded)s, %(loaded)s, false, 'x')"
     ),
 }
 
@@ -199,7 +199,7 @@ def test_a_lead_has_its_history(built: Built) -> None:
 
 def test_a_merged_lead_ends_and_the_rest_stay_as_they_were(built: Built) -> None:
     current = rows(
-        built, f"select is_current from marts.dim_leads_history where lead_id = '{L}:twin'"
+        built, f"select is_current from marts.dim_leads_history where lead_id = '{L}:abroad_dnd'"
     )
     assert current == [(False,)]
     (counts,) = rows(
