@@ -12,8 +12,8 @@ from psycopg.types.json import Jsonb
 
 from tests.conftest import clone, drop
 from tests.dbt_project.conftest import NOW
-from tests.dbt_project.hand_made import BATCH_ID, DAY, L, fill
-from tests.dbt_project.raw_fixture import create_raw_tables
+from tests.dbt_project.hand_made import BATCH_ID, DAY, L, contact, fill
+from tests.dbt_project.raw_fixture import create_raw_tables, insert
 from tests.dbt_project.running import run_dbt
 from warehouse.database import Database
 
@@ -39,7 +39,7 @@ _CHANGES = {
     "a contact that goes": (
         "insert into raw_ghl.contact_tombstones (location_id, contact_id, detected_at, merged_into,"
         " _loaded_at, _known_at, _backfill, _row_hash)"
-        " values (%(location)s, 'abroad_dnd', %(loaded)s, 'full', %(loaded)s, %(loaded)s, false, 'x')"
+        " values (%(location)s, 'second', %(loaded)s, 'full', %(loaded)s, %(loaded)s, false, 'x')"
     ),
 }
 
@@ -57,6 +57,7 @@ def built(template_database: Database, dbt_target: Path) -> Iterator[Built]:
         with database.connect() as filling:
             create_raw_tables(filling)
             fill(filling)
+            insert(filling, "raw_ghl.contacts", [contact("second")], known_at=NOW - DAY)
             filling.execute(
                 "insert into raw_ghl.pipelines (location_id, id, name, stages, _loaded_at,"
                 " _known_at, _backfill, _row_hash)"
@@ -74,11 +75,11 @@ def built(template_database: Database, dbt_target: Path) -> Iterator[Built]:
             "update ops.batches set approved_by = 'me', approved_at = %s where batch_id = %s",
             (NOW, BATCH_ID),
         )
-        for decision, contact in (("send", "full"), ("holdout", "won"), ("suppress", "lost")):
+        for decision, who in (("send", "full"), ("holdout", "won"), ("suppress", "lost")):
             connection.execute(
                 "insert into ops.batch_items (batch_id, lead_id, location_id, contact_id,"
                 " decision, reason_code, reason) values (%s, %s, %s, %s, %s, 'x', 'x')",
-                (BATCH_ID, f"{L}:{contact}", L, contact, decision),
+                (BATCH_ID, f"{L}:{who}", L, who, decision),
             )
         for statement in _CHANGES.values():
             connection.execute(
@@ -199,7 +200,7 @@ def test_a_lead_has_its_history(built: Built) -> None:
 
 def test_a_merged_lead_ends_and_the_rest_stay_as_they_were(built: Built) -> None:
     current = rows(
-        built, f"select is_current from marts.dim_leads_history where lead_id = '{L}:abroad_dnd'"
+        built, f"select is_current from marts.dim_leads_history where lead_id = '{L}:second'"
     )
     assert current == [(False,)]
     (counts,) = rows(

@@ -162,7 +162,7 @@ def crm(
 
 anything = crm([*FULL, *SHORT], merges=True)
 checked = settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
