@@ -125,7 +125,7 @@ def _text_received(
     if not places:
         raise _EventError("no location has the number that was texted")
     location = places[0].location_id
-    leads = _leads_at(connection, location, "phone", person)
+    leads = _leads_at(connection, location, "sms", person)
     row = connection.execute("select ops.opt_out_scope(%s)", (body,)).fetchone()
     scope = row[0] if row else None
     if scope is None and form.get("OptOutType") == "STOP":
@@ -257,27 +257,32 @@ def _send(connection: psycopg.Connection, send_id: str | None) -> dict[str, Any]
 
 
 def _leads_at(
-    connection: psycopg.Connection, location_id: str, key: str, address: str
+    connection: psycopg.Connection, location_id: str, channel: str, address: str
 ) -> list[str]:
-    """The leads of a location with that ``phone`` or ``email``; none before the marts exist."""
-    if not _has_marts(connection):
+    """The leads of a location with a record at that address; none before the warehouse exists."""
+    if not _has_warehouse(connection):
         return []
-    query = {
-        "phone": "select lead_id from marts.dim_leads where location_id = %s and phone = %s",
-        "email": "select lead_id from marts.dim_leads where location_id = %s and email = %s",
-    }[key]
-    return [row[0] for row in connection.execute(query.encode(), (location_id, address))]
+    query = (
+        "select distinct lead_id from intermediate.int_lead_addresses"
+        " where location_id = %s and channel = %s and address = %s order by lead_id"
+    )
+    return [row[0] for row in connection.execute(query, (location_id, channel, address))]
 
 
 def _places_of(connection: psycopg.Connection, email: str) -> list[str]:
-    if not _has_marts(connection):
+    if not _has_warehouse(connection):
         return []
-    query = "select distinct location_id from marts.dim_leads where email = %s"
+    query = (
+        "select distinct location_id from intermediate.int_lead_addresses"
+        " where channel = 'email' and address = %s order by location_id"
+    )
     return [row[0] for row in connection.execute(query, (email,))]
 
 
-def _has_marts(connection: psycopg.Connection) -> bool:
-    row = connection.execute("select to_regclass('marts.dim_leads') is not null").fetchone()
+def _has_warehouse(connection: psycopg.Connection) -> bool:
+    row = connection.execute(
+        "select to_regclass('intermediate.int_lead_addresses') is not null"
+    ).fetchone()
     return bool(row and row[0])
 
 

@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 
 from activation.inbound import InboundEvent, handle_events, store_events
+from activation.preflight import PreflightError
 from providers.sandbox.launcher import SandboxProcess, start_sandbox
 from service.app import create_app
 from tests.activation.batches import approved, dispatch
@@ -67,6 +68,29 @@ def text_us(world: World, person: str, body: str) -> None:
 
 REVOKED = "select channel from ops.consent_logs where action = 'revoked' order by channel"
 OPEN = "select count(*) from ops.webhook_events where handled_at is null and handling_error is null"
+
+
+def test_stop_cancels_what_waits_under_another_record_of_the_person(
+    world: World, service: str
+) -> None:
+    loc = world.locations[0]
+    leads = [Lead("c", loc, phone=phone(981), email=None), Lead("d", loc, phone=phone(982))]
+    add_leads(world.database, leads)
+    batch = approved(world)
+    world.fault(provider="ghl", kind="status", value=503, rate=1)
+    with pytest.raises(PreflightError):
+        dispatch(world, batch)  # queued now, and not sent
+    world.no_faults()
+    waiting = "select lead_id from ops.sends where channel = 'sms' and status = 'intent' order by 1"
+    assert rows(world.database, waiting) == [(lead.lead_id,) for lead in leads]
+    with world.database.connect() as connection:
+        connection.execute(
+            "update intermediate.int_lead_identities set lead_id = %s where record_id = 'd'",
+            (leads[0].lead_id,),
+        )
+        connection.execute("delete from marts.dim_leads where lead_id = %s", (leads[1].lead_id,))
+    text_us(world, phone(981), "stop texting me")
+    eventually(world, waiting, [])
 
 
 def test_stop_ends_texts_to_the_person_and_the_number(world: World, service: str) -> None:
