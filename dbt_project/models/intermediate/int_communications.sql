@@ -170,13 +170,11 @@ provider_touches as (
         coalesce(sends.sent_at, provider_rows.occurred_at) as occurred_at,
         greatest(
             coalesce(sends.sent_at, provider_rows.known_at),
-            coalesce(
-                case
-                    when surviving.lead_id is not null then surviving.merge_known_at
-                    else lead_addresses.link_known_at
-                end,
-                provider_rows.occurred_at
-            )
+            -- Null where the address was the lead's from the start; greatest passes over it.
+            case
+                when surviving.lead_id is not null then surviving.merge_known_at
+                else lead_addresses.link_known_at
+            end
         ) as known_at,
         provider_rows.outcome,
         provider_rows.duration_seconds,
@@ -185,13 +183,10 @@ provider_touches as (
         provider_rows.engaged_at,
         greatest(
             provider_rows.known_at,
-            coalesce(
-                case
-                    when surviving.lead_id is not null then surviving.merge_known_at
-                    else lead_addresses.link_known_at
-                end,
-                provider_rows.known_at
-            )
+            case
+                when surviving.lead_id is not null then surviving.merge_known_at
+                else lead_addresses.link_known_at
+            end
         ) as engagement_known_at,
         provider_rows.is_clicked,
         provider_rows.status_changed_at,
