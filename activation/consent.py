@@ -177,5 +177,30 @@ def cancel_queued(
     """
     return connection.execute(
         load_sql("cancel_queued"),
-        {"lead_id": lead_id, "channel": channel, "reason": reason, "at": at},
+        {
+            "lead_id": lead_id,
+            "records": _records_of(connection, lead_id),
+            "channel": channel,
+            "reason": reason,
+            "at": at,
+        },
     ).rowcount
+
+
+def _records_of(connection: psycopg.Connection, lead_id: str) -> list[str]:
+    """Every record of the person, as ``location:record``.
+
+    Only the lead's own while the warehouse is being built anew: a word against must not wait.
+    """
+    found = connection.execute(
+        "select to_regclass('intermediate.int_lead_identities') is not null"
+    ).fetchone()
+    if found is None or not found[0]:
+        return [lead_id]
+    rows = connection.execute(
+        "select others.record_lead_id from intermediate.int_lead_identities as own"
+        " inner join intermediate.int_lead_identities as others on own.lead_id = others.lead_id"
+        " where own.record_lead_id = %(lead_id)s or own.lead_id = %(lead_id)s",
+        {"lead_id": lead_id},
+    ).fetchall()
+    return [lead_id, *(row[0] for row in rows)]

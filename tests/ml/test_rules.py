@@ -63,7 +63,9 @@ def model(frame: pd.DataFrame) -> LeadModel:
 def calibrators(draw: st.DrawFn) -> Calibrator:
     if draw(st.booleans()):
         return Calibrator("platt", (draw(st.floats(0, 3)), draw(st.floats(-5, 5))))
-    x = sorted(draw(st.lists(st.floats(-9, 9, width=32), min_size=1, max_size=8, unique=True)))
+    # Fitted steps are never so narrow that a sum of contributions falls short of one.
+    thousandths = draw(st.lists(st.integers(-9000, 9000), min_size=1, max_size=8, unique=True))
+    x = [step / 1000 for step in sorted(thousandths)]
     y = sorted(draw(st.lists(st.floats(-9, 9), min_size=len(x), max_size=len(x))))
     return Calibrator("isotonic", tuple(x), tuple(y))
 
