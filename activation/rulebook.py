@@ -3,41 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from activation.rule_model import CapRule, ConsentRule, HoursRule, Rule
 from activation.types import Channel
+from activation.yaml_lines import line_at, lines_of
 from leadengine.errors import LeadEngineError
 
 RULES_DIR = Path(__file__).parent / "rules"
+_RULE: TypeAdapter[Rule] = TypeAdapter(Rule)
 
 
 class RuleError(LeadEngineError):
     """A rule file cannot be used."""
-
-
-class Rule(BaseModel):
-    """One rule, as written in its file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    id: str
-    kind: Literal["consent", "revocation", "quiet_hours", "frequency_cap"]
-    channels: tuple[Channel, ...]
-    source: str
-    valid_from: date
-    valid_until: date | None = None
-    text: str
-    parameters: dict[str, Any]
-
-    def in_force(self, on: date) -> bool:
-        """Whether the rule holds on that day."""
-        return self.valid_from <= on and (self.valid_until is None or on <= self.valid_until)
 
 
 class FrequencyCap(BaseModel):
@@ -58,6 +42,9 @@ class RuleBook(BaseModel):
     rules: tuple[Rule, ...]
     version: str
 
+    def __hash__(self) -> int:
+        return hash(self.version)
+
     def of_kind(self, kind: str, channel: Channel, at: datetime) -> list[Rule]:
         """The rules of a kind that hold for a channel at a moment."""
         return [
@@ -71,11 +58,15 @@ class RuleBook(BaseModel):
 
         Where several rules hold, the narrowest hours of all.
         """
-        rules = self.of_kind("quiet_hours", channel, at)
+        rules = [
+            rule
+            for rule in self.of_kind("quiet_hours", channel, at)
+            if isinstance(rule, HoursRule) and not rule.states
+        ]
         if not rules:
             return None
-        earliest = max(time.fromisoformat(str(rule.parameters["earliest"])) for rule in rules)
-        latest = min(time.fromisoformat(str(rule.parameters["latest"])) for rule in rules)
+        earliest = max(rule.parameters.earliest for rule in rules)
+        latest = min(rule.parameters.latest for rule in rules)
         return earliest, latest
 
     def caps(self, channel: Channel, at: datetime) -> list[FrequencyCap]:
@@ -83,21 +74,24 @@ class RuleBook(BaseModel):
         return [
             FrequencyCap(
                 rule_id=rule.id,
-                messages=int(rule.parameters["messages"]),
-                within=timedelta(hours=float(rule.parameters["hours"])),
+                messages=rule.parameters.messages,
+                within=timedelta(hours=rule.parameters.hours),
             )
             for rule in self.of_kind("frequency_cap", channel, at)
+            if isinstance(rule, CapRule)
         ]
 
     def needs_consent(self, channel: Channel, at: datetime) -> bool:
         """Whether a recorded consent is asked for on a channel."""
-        return any(rule.parameters.get("required") for rule in self.of_kind("consent", channel, at))
+        return any(
+            rule.parameters.required
+            for rule in self.of_kind("consent", channel, at)
+            if isinstance(rule, ConsentRule)
+        )
 
     def cap_window(self) -> timedelta:
         """How far back sends matter to any cap."""
-        hours = [
-            float(rule.parameters["hours"]) for rule in self.rules if rule.kind == "frequency_cap"
-        ]
+        hours = [rule.parameters.hours for rule in self.rules if isinstance(rule, CapRule)]
         return timedelta(hours=max(hours, default=0.0))
 
 
@@ -105,22 +99,24 @@ def load_rules(folder: Path = RULES_DIR) -> RuleBook:
     """Reads every rule file of a folder.
 
     Raises:
-        RuleError: a file is not YAML or a rule does not fit; names the file and the rule.
+        RuleError: a file is not YAML or a rule does not fit; names the file, the line and the rule.
     """
     rules: list[Rule] = []
+    places: dict[str, str] = {}
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*.yaml")):
         text = path.read_text("utf-8")
         digest.update(f"{path.name}\n{text}\n".encode())
-        rules.extend(_read_file(path, text))
-    seen: set[str] = set()
-    for rule in rules:
-        if rule.id in seen:
-            raise RuleError(
-                f"The rule id {rule.id!r} is used twice in {folder.name}/.",
-                remedy="Give each rule an id of its own.",
-            )
-        seen.add(rule.id)
+        for rule, line in _read_file(path, text):
+            place = f"{path.name}, line {line}"
+            if rule.id in places:
+                raise RuleError(
+                    f"{place}: the rule id {rule.id!r} is used twice; the other is at"
+                    f" {places[rule.id]}.",
+                    remedy="Give each rule an id of its own.",
+                )
+            places[rule.id] = place
+            rules.append(rule)
     if not any(rule.kind == "consent" for rule in rules):
         raise RuleError(
             f"No rule of kind 'consent' stands in {folder}.",
@@ -135,25 +131,50 @@ def current_rules() -> RuleBook:
     return load_rules()
 
 
-def _read_file(path: Path, text: str) -> list[Rule]:
+def _read_file(path: Path, text: str) -> list[tuple[Rule, int]]:
     try:
         content = yaml.safe_load(text)
+        lines = lines_of(text)
     except yaml.YAMLError as error:
-        raise RuleError(f"{path.name} is not YAML: {error}.", remedy="Correct the file.") from error
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or error
+        raise RuleError(
+            f"{path.name}{where}: this is not YAML: {problem}.", remedy="Correct the file."
+        ) from error
     entries = content.get("rules") if isinstance(content, dict) else None
     if not isinstance(entries, list):
         raise RuleError(
-            f"{path.name} has no list named 'rules'.", remedy="Put the rules under 'rules:'."
+            f"{path.name}, line 1: there is no list named 'rules'.",
+            remedy="Put the rules under 'rules:'.",
         )
     found = []
-    for number, entry in enumerate(entries, start=1):
+    for number, entry in enumerate(entries):
         try:
-            found.append(Rule.model_validate(entry))
+            rule = _RULE.validate_python(entry)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise RuleError(
-                f"{path.name}: rule {number}, {where}: {first['msg']}.",
-                remedy="Correct the rule; the other files in the folder show the form.",
-            ) from error
+            raise _problem(path, lines, number, entry, error) from error
+        found.append((rule, line_at(lines, ("rules", number, "id"))))
     return found
+
+
+def _problem(
+    path: Path,
+    lines: dict[tuple[str | int, ...], int],
+    number: int,
+    entry: Any,
+    error: ValidationError,
+) -> RuleError:
+    first = error.errors()[0]
+    # Pydantic puts the kind of rule before the field; in the file there is no such level.
+    kind = entry.get("kind") if isinstance(entry, dict) else None
+    loc = first["loc"][1:] if first["loc"][:1] == (kind,) else first["loc"]
+    if first["type"].startswith("union_tag"):
+        loc = ("kind",)
+    line = line_at(lines, ("rules", number, *loc))
+    field = ".".join(str(part) for part in loc) or "the rule"
+    name = entry.get("id", number + 1) if isinstance(entry, dict) else number + 1
+    return RuleError(
+        f"{path.name}, line {line}: rule {name}, {field}: {first['msg']}.",
+        remedy="Correct the rule; the other rules of its kind show the form.",
+    )
