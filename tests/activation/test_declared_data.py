@@ -54,11 +54,18 @@ def test_the_strictest_of_two_rules_wins_from_its_first_day_on(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("rules: [", "state.yaml is not YAML"),
-        ("hello", "no list named 'rules'"),
-        ("rules: [{id: x}]", "rule 1, kind"),
-        (STRICTER.format(since="someday"), "valid_from"),
-        (STRICTER.format(since="2026-01-01").replace("state-hours", "tcpa-hours"), "used twice"),
+        ("rules: [", "state.yaml, line 1: this is not YAML"),
+        ("hello", "line 1: there is no list named 'rules'"),
+        ("rules: [{id: x}]", "line 1: rule x, kind"),
+        (STRICTER.format(since="someday"), "state.yaml, line 7: rule state-hours, valid_from"),
+        (
+            STRICTER.format(since="2026-01-01").replace('"20:00"', "20:00"),
+            "line 9: rule state-hours, parameters.latest: .* in quotes",
+        ),
+        (
+            STRICTER.format(since="2026-01-01").replace("state-hours", "tcpa-hours"),
+            "line 3: .*used twice",
+        ),
     ],
 )
 def test_a_wrong_rule_is_refused(tmp_path: Path, text: str, says: str) -> None:
