@@ -26,11 +26,15 @@ class Marks:
         if node is not None:
             self._walk(node, _TOP)
 
-    def at(self, path: Path_) -> tuple[int, int]:
-        """Line and column of the innermost part of the path that the file has, from 1."""
+    def known(self, path: Path_) -> Path_:
+        """The part of the path that the file has."""
         while path not in self._places:
             path = path[:-1]
-        return self._places[path]
+        return path
+
+    def at(self, path: Path_) -> tuple[int, int]:
+        """Line and column of the innermost part of the path that the file has, from 1."""
+        return self._places[self.known(path)]
 
     def _walk(self, node: yaml.Node, path: Path_) -> None:
         self._places.setdefault(path, _position(node))
@@ -150,18 +154,31 @@ def _not_yaml(name: str, error: yaml.YAMLError) -> Finding:
 
 
 def _misfits(name: str, marks: Marks, error: ValidationError, remedy: str) -> list[Finding]:
-    found = []
+    found: dict[Path_, Finding] = {}
     for detail in error.errors(include_url=False):
-        # A union's branch or a discriminator is no part of the file's path.
-        path = tuple(part for part in detail["loc"] if not str(part).startswith("function-"))
+        # What follows in a path is the validator's: the branch of a union, the key of a mapping.
+        path = marks.known(detail["loc"])
         line, column = marks.at(path)
+        if detail["type"] == "missing":
+            path = detail["loc"]
         where = ".".join(str(part) for part in path) or "the whole file"
         message = detail["msg"].removeprefix("Value error, ")
+        if detail["type"] == "extra_forbidden":
+            message = f"there is no field {detail['loc'][-1]!r}"
         given = "" if detail["type"] == "missing" else _shown(detail["input"])
-        found.append(
-            Finding(name, line, column, detail["type"], f"{where}: {message}{given}.", remedy)
-        )
-    return found
+        earlier = found.get(path)
+        if earlier is not None:
+            message = f"{earlier.message.removesuffix('.')}, or: {message}{given}."
+        else:
+            message = f"{where}: {message}{given}."
+        found[path] = Finding(name, line, column, detail["type"], message, remedy)
+    # A list whose entries do not fit is told to be too short as well.
+    return [
+        finding
+        for path, finding in found.items()
+        if finding.code != "too_short"
+        or not any(other[: len(path)] == path and other != path for other in found)
+    ]
 
 
 def _shown(value: Any) -> str:

@@ -228,7 +228,7 @@ def sequences(draw: st.DrawFn) -> Sequence:
 
 
 @given(sequences(), histories(), st.integers(0, 7 * 24))
-@settings(max_examples=5_000 if os.environ.get("LEADENGINE_NIGHTLY") else 300, deadline=None)
+@settings(max_examples=5_000 if os.environ.get("LEADENGINE_NIGHTLY") else 120, deadline=None)
 def test_whatever_happens(sequence: Sequence, lead: History, hours: int) -> None:
     start = START + timedelta(hours=hours)
     replay = simulate(sequence, lead, start, RULES)
@@ -255,7 +255,7 @@ def test_whatever_happens(sequence: Sequence, lead: History, hours: int) -> None
 
 
 @given(sequences(), histories())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_asking_again_changes_nothing(sequence: Sequence, lead: History) -> None:
     first = advance(sequence, Journey(START), lead.events, START)
     again = advance(sequence, first.journey, lead.events, START)
