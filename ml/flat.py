@@ -5,7 +5,7 @@ import gzip
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -20,7 +20,10 @@ from leadengine.settings import Settings
 from ml import registry, tracking
 from ml.evaluation import Metrics, evaluate
 from ml.fitting import FitOptions, fit
+from ml.leak_signs import Leak
+from ml.leaks import find_leaks
 from ml.model import LeadModel
+from ml.schema import infer_columns
 from ml.splits import Split, split_at_random, split_by_time
 from ml.table import FlatTable, check_named, read_outcome, read_table, read_times
 from warehouse.database import Database
@@ -42,6 +45,8 @@ class FileTraining:
         features: the features.
         split: how judging rows were chosen.
         run_id: MLflow's run.
+        leaks: columns that give the outcome away, with the evidence.
+        allowed: those of them that are features all the same, having been allowed by name.
         notices: what a person should know.
     """
 
@@ -53,6 +58,8 @@ class FileTraining:
     features: list[str]
     split: dict[str, Any]
     run_id: str
+    leaks: tuple[Leak, ...] = ()
+    allowed: tuple[str, ...] = ()
     out: Path | None = None
     notices: tuple[str, ...] = ()
 
@@ -73,6 +80,15 @@ class FileTraining:
             "split": self.split,
             "features": self.features,
             "dropped": self.dropped,
+            "leak_guard": [
+                {
+                    "column": leak.column,
+                    "sign": leak.sign,
+                    "evidence": leak.evidence,
+                    "action": "allowed" if leak.column in self.allowed else "left out",
+                }
+                for leak in self.leaks
+            ],
             "run_id": self.run_id,
             "out": None if self.out is None else str(self.out),
             "notices": list(self.notices),
@@ -98,6 +114,7 @@ def train_file(
     database: Database | None = None,
     identifier: str | None = None,
     exclude: Sequence[str] = (),
+    allow: Sequence[str] = (),
     time_column: str | None = None,
     out: Path | None = None,
     name: str | None = None,
@@ -116,7 +133,9 @@ def train_file(
         settings: MLFLOW_TRACKING_URI and the state folder.
         database: needed where MLFLOW_TRACKING_URI is not set.
         identifier: the column that names the lead; not a feature; may repeat.
-        exclude: columns that must not be features, such as those filled in after the outcome.
+        exclude: columns that must not be features.
+        allow: columns that are features even if the leak guard names them. What it names and
+            nobody allows is left out.
         time_column: when each row was known; not a feature.
         out: a folder that also receives the model and ``report.json``.
         name: of the registered model; by default after the file.
@@ -132,6 +151,7 @@ def train_file(
     check_named(data, header, "--id", [identifier] if identifier else [])
     check_named(data, header, "--time", [time_column] if time_column else [])
     check_named(data, header, "--exclude", list(exclude))
+    check_named(data, header, "--allow", list(allow))
     if target in exclude or target in (identifier, time_column):
         raise LeadEngineError(
             f"The target {target!r} is also named as --id, --time or --exclude.",
@@ -147,7 +167,11 @@ def train_file(
         table, label, times = read_times(table, label, time_column)
     leads = _leads(table, identifier)
     no_features = tuple(n for n in (target, identifier, time_column, *exclude) if n)
-    options = FitOptions(seed=seed, exclude=no_features)
+    with progress("Looking for columns that give the outcome away"):
+        leaks = find_leaks(table.frame, label, leads, exclude=no_features, times=times, seed=seed)
+    refused = {leak.column: leak for leak in leaks if leak.column not in allow}
+    _check_remains(table, no_features, refused)
+    options = FitOptions(seed=seed, exclude=(*no_features, *refused))
 
     if times is not None:
         split = split_by_time(times, label, leads, test_share=0.2)
@@ -160,6 +184,7 @@ def train_file(
         model = fit(table.frame, label, leads, options)
     model = model.with_training(
         source="file",
+        leak_guard={name: leak.evidence for name, leak in refused.items()},
         target=target,
         id_column=identifier or _found_id(model),
         columns=header,
@@ -185,12 +210,15 @@ def train_file(
         metrics=metrics,
         rows=len(label),
         rejected=tuple((row.line, row.reason) for row in table.rejected),
-        dropped=model.schema.dropped,
+        dropped=model.schema.dropped
+        | {name: f"gives the outcome away ({leak.sign})" for name, leak in refused.items()},
         features=model.schema.names,
         split=split.describe(),
         run_id=registered.run_id,
+        leaks=tuple(leaks),
+        allowed=tuple(leak.column for leak in leaks if leak.column not in refused),
         out=out,
-        notices=_notices(table, rejected_before, model),
+        notices=(*_notices(table, rejected_before, model), *_guard_notices(leaks, refused)),
     )
     if out is not None:
         _write_out(out, model, evidence, training)
@@ -335,6 +363,30 @@ def _notices(table: FlatTable, rejected_before: int, model: LeadModel) -> tuple[
     for column, reason in model.schema.dropped.items():
         notices.append(f"{column!r} is no feature: {reason}.")
     return tuple(notices)
+
+
+def _guard_notices(leaks: Sequence[Leak], refused: Mapping[str, Leak]) -> list[str]:
+    return [
+        f"{leak.column!r} gives the outcome away and is left out; --allow {leak.column!r} would "
+        f"use it. {leak.evidence}"
+        if leak.column in refused
+        else f"{leak.column!r} gives the outcome away and is used, being allowed. {leak.evidence}"
+        for leak in leaks
+    ]
+
+
+def _check_remains(
+    table: FlatTable, no_features: Sequence[str], refused: Mapping[str, Leak]
+) -> None:
+    if not refused or infer_columns(table.frame, (*no_features, *refused))[0]:
+        return
+    first = next(iter(refused.values()))
+    raise LeadEngineError(
+        f"{table.path}: every column that could be a feature gives the outcome away: "
+        f"{', '.join(map(repr, refused))}. {first.column!r}: {first.evidence}",
+        remedy="Give a table with what was known of the lead before its outcome, or name columns "
+        "that are known to be honest with --allow.",
+    )
 
 
 def _write_out(

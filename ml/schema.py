@@ -249,6 +249,20 @@ def infer_schema(frame: pd.DataFrame, exclude: Sequence[str] = ()) -> Schema:
     Raises:
         TableError: no column is left that could be a feature.
     """
+    features, dropped = infer_columns(frame, exclude)
+    if not features:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in list(dropped.items())[:5])
+        raise TableError(
+            f"No column can serve as a feature ({reasons or 'all are excluded'}).",
+            remedy="Exclude fewer columns, or give a table with more of them.",
+        )
+    return Schema(tuple(features), dropped)
+
+
+def infer_columns(
+    frame: pd.DataFrame, exclude: Sequence[str] = ()
+) -> tuple[list[Feature], dict[str, str]]:
+    """The columns that are features, and those that are none with the reason."""
     features: list[Feature] = []
     dropped: dict[str, str] = {}
     for name in frame.columns:
@@ -259,13 +273,7 @@ def infer_schema(frame: pd.DataFrame, exclude: Sequence[str] = ()) -> Schema:
             features.append(found)
         else:
             dropped[str(name)] = found
-    if not features:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in list(dropped.items())[:5])
-        raise TableError(
-            f"No column can serve as a feature ({reasons or 'all are excluded'}).",
-            remedy="Exclude fewer columns, or give a table with more of them.",
-        )
-    return Schema(tuple(features), dropped)
+    return features, dropped
 
 
 def _infer(name: str, column: "pd.Series[Any]") -> Feature | str:

@@ -42,6 +42,10 @@ def train(
         str | None, typer.Option("--id", help="The column that names a row.")
     ] = None,
     exclude: Annotated[str, typer.Option(help="Columns to leave out, by comma.")] = "",
+    allow: Annotated[
+        str,
+        typer.Option(help="Columns to use even if they seem to give the outcome away, by comma."),
+    ] = "",
     time: Annotated[str | None, typer.Option(help="The column to split by time.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for a copy of model and report.")] = None,
 ) -> None:
@@ -53,13 +57,21 @@ def train(
         data,
         target=target,
         identifier=identifier,
-        exclude=[name.strip() for name in exclude.split(",") if name.strip()],
+        exclude=_names(exclude),
+        allow=_names(allow),
         time_column=time,
         out=out,
         settings=settings,
         database=database,
     )
+    for leak in report.leaks:
+        used = "used, being allowed" if leak.column in report.allowed else "left out"
+        console.print(f"{leak.column} ({used}): {leak.evidence}", markup=False)
     typer.echo(json.dumps(report.as_dict()))
+
+
+def _names(listed: str) -> list[str]:
+    return [name.strip() for name in listed.split(",") if name.strip()]
 
 
 def predict(
