@@ -44,7 +44,7 @@ class Leak:
 
 @dataclass(frozen=True)
 class Column:
-    """A feature as few codes (0 is empty), with rows and conversions per code.
+    """A feature as few codes (0 is empty), with leads and conversions per code.
 
     ``strength`` is the ROC AUC of the share of conversions per code, out of fold.
     """
@@ -61,7 +61,7 @@ def verdict(column: Column, base: float) -> Leak | None:
     if column.feature.kind == "numeric":
         return None
     rows, wins = column.rows, column.wins
-    # One row of the base rate more: nothing is decided by a handful.
+    # Two leads of the base rate more: nothing is decided by a handful.
     rate = (wins + 2 * base) / (rows + 2)
     odds = rate / (1 - rate) / (base / (1 - base))
     named = (np.arange(len(rows)) != EMPTY) & (rows >= 5)
@@ -86,9 +86,10 @@ def verdict(column: Column, base: float) -> Leak | None:
     )
     if not (both or only_up or only_down):
         return None
-    sides = [(won, up)] * (both or only_up) + [(lost, down)] * (both or only_down)
+    sides = [(won, up)] if both or only_up else []
+    sides += [(lost, down)] if both or only_down else []
     said = "; ".join(
-        f"of {part.rows:,.0f} rows with {_values(column, codes)} {part.share:.1%} converted"
+        f"of {part.rows:,.0f} leads with {_values(column, codes)} {part.share:.1%} converted"
         for codes, part in sides
     )
     text = f"Its values are verdicts: {said}; of all rows {base:.1%} did."
@@ -107,7 +108,7 @@ def filled(column: Column, base: float) -> Leak | None:
         if (won or lost) and _chance(part, base) < 1e-6:
             text = (
                 f"Whether it is filled in decides: where it is {name}, {part.share:.1%} of "
-                f"{part.rows:,.0f} rows converted, of the other {other.rows:,.0f} "
+                f"{part.rows:,.0f} leads converted, of the other {other.rows:,.0f} "
                 f"{other.share:.1%}."
             )
             return Leak(column.feature.name, "filled", text)
@@ -189,7 +190,7 @@ def later(frame: pd.DataFrame, exclude: Sequence[str], times: "pd.Series[Any]") 
 
 @dataclass(frozen=True)
 class _Share:
-    """Wins among rows, with a Wilson interval."""
+    """Conversions among leads, with a Wilson interval."""
 
     rows: float
     wins: float

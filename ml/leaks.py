@@ -67,7 +67,7 @@ def find_leaks(
         schema = infer_schema(frame, exclude)
         matrix = schema.encode(frame)
         columns = _measure(schema, matrix, label, groups, seed)
-        base = float(label.mean())
+        base = float(columns[0].wins.sum() / columns[0].rows.sum())
         for column in columns:
             _add(found, [verdict(column, base), filled(column, base)])
         if not as_of_known:
@@ -88,19 +88,23 @@ def _add(found: dict[str, Leak], leaks: Iterable[Leak | None]) -> None:
 def _measure(
     schema: Schema, matrix: Matrix, label: Matrix, groups: "np.ndarray[Any, Any]", seed: int
 ) -> list[Column]:
-    """Each column as few codes (0 is empty), with rows and wins per code and its strength."""
     fold = _fold_of(groups, seed)
+    # A lead counts once, however many rows it has: what is true of one lead is no rule.
+    _, place, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    weight = 1.0 / sizes[place]
     columns = []
     for i, feature in enumerate(schema.features):
         codes = _codes(feature, matrix[:, i])
         size = max(int(codes.max()), PLACEHOLDER) + 1
         cells = codes * _FOLDS + fold
-        rows = np.bincount(cells, minlength=size * _FOLDS).reshape(size, _FOLDS).astype(np.float64)
-        wins = np.bincount(cells, weights=label, minlength=size * _FOLDS).reshape(size, _FOLDS)
+        rows, wins = (
+            np.bincount(cells, weights=weights, minlength=size * _FOLDS).reshape(size, _FOLDS)
+            for weights in (weight, weight * label)
+        )
         outside = rows.sum(axis=1, keepdims=True) - rows
         won = wins.sum(axis=1, keepdims=True) - wins
         base = won.sum(axis=0) / outside.sum(axis=0)
-        # Against few rows of a value the base rate counts for ten.
+        # Against few leads of a value the base rate counts for ten.
         rate = (won + 10 * base) / (outside + 10)
         strength = roc_auc(label, rate[codes, fold])
         columns.append(Column(feature, codes, rows.sum(axis=1), wins.sum(axis=1), strength))

@@ -302,6 +302,8 @@ def _infer(name: str, column: "pd.Series[Any]") -> Feature | str:
     numeric = _numeric_share(counts, filled)
     unique = len(counts) == filled and filled >= 50
     if unique and (numeric < 1 or _counts_rows(words, column)):
+        if _share(counts, filled, _DATE) > 0.9:
+            return "a date"
         return "an identifier: every row has a value of its own"
     if numeric >= 0.98 and not any(map(_LEADING_ZERO.fullmatch, counts)):
         return Feature(name, "numeric")
