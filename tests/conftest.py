@@ -70,6 +70,10 @@ def settings(clean_environment: None) -> Settings:
 def database(settings: Settings) -> Database:
     """The embedded server's database, migrated. Shared: leave it as it was found."""
     database = open_database(settings)
+    # No test pulls the plug of the machine, and waiting for its disk takes a quarter of the time.
+    with _admin(database) as connection:
+        connection.execute("alter system set fsync = off")
+        connection.execute("select pg_reload_conf()")
     upgrade(database)
     return database
 
@@ -94,7 +98,8 @@ def clone(template: Database) -> Database:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     with _admin(template) as connection:
         connection.execute(
-            sql.SQL("create database {} template {}").format(
+            # Without waiting for the disk, copying files is the eight times quicker way.
+            sql.SQL("create database {} template {} strategy file_copy").format(
                 sql.Identifier(name), sql.Identifier(template.dbname)
             )
         )
