@@ -41,6 +41,7 @@ class OutgoingMessage:
     subject: str | None
     body: str
     attempts: int
+    template_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ def claim_next(
         subject=row["subject"],
         body=row["body"],
         attempts=row["attempts"],
+        template_id=row["template_id"],
     )
     decision, consent = _judge(connection, row, now, rules)
     if decision.verdict is not Verdict.SEND:

@@ -123,7 +123,7 @@ class Courier:
                 from_name=sender.name if sender else self._settings.sender_name,
                 subject=subject,
                 text=message.body,
-                html=self._library.html(subject, message.body),
+                html=self._library.html(subject, message.body, message.template_id),
                 custom_args={
                     "send_id": str(message.send_id),
                     "location_id": message.location_id,

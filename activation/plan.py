@@ -173,6 +173,7 @@ class _Writer:
                 "unsubscribe_url": unsubscribe_url(
                     self._settings, self._key, candidate.location_id, candidate.lead_id
                 ),
+                "booking_url": self._settings.booking_url or "",
                 "sender_name": self._settings.sender_name,
                 "postal_address": self._settings.sender_postal_address,
             }

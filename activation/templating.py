@@ -1,8 +1,9 @@
 """Message templates: sandboxed Jinja2 files under ``activation/templates``.
 
-A text message is ``<name>.sms.j2``. An email is ``<name>.email.j2``: its first line is
-``Subject: ...``, the rest is plain text. The HTML twin is made from the rendered text, so the
-two can never say different things, and what an approver reads is all there is.
+A text message is ``<name>.sms.j2``. An email is two files that say the same: the plain text
+``<name>.email.txt.j2``, whose first line is ``Subject: ...``, and the MJML ``<name>.email.mjml.j2``
+from which its HTML is made. What an approver reads is the plain text, and the HTML is filled with
+the words of that text (:mod:`activation.emails`); the linter holds the two files to each other.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta, select_autoescape
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta, nodes
 from jinja2 import Template as CompiledTemplate
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
+from activation import emails
 from activation.types import Channel
 from leadengine.errors import LeadEngineError
 
@@ -33,14 +35,20 @@ FALLBACKS: dict[str, str] = {
 }
 # Filled in by the engine for every email; never missing.
 EMAIL_VARIABLES = ("unsubscribe_url", "sender_name", "postal_address")
+# Empty where the settings do not give them: a template asks first, with {% if booking_url %}.
+OPTIONAL_VARIABLES = ("booking_url",)
 
-_OPT_OUT_WORDS = re.compile(r"\b(STOP|opt out|unsubscribe)\b", re.IGNORECASE)
+OPT_OUT_WORDS = re.compile(r"\b(STOP|opt out|unsubscribe)\b", re.IGNORECASE)
 _URL = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)]")
 _NOT_A_NAME = {"n/a", "na", "none", "null", "test", "unknown", "lead", "customer", "client"}
 
 
 class TemplateProblem(LeadEngineError):  # noqa: N818 - what a person reads is a problem
     """A template is unknown, broken or asks for something that is not there."""
+
+    def __init__(self, message: str, *, remedy: str, line: int = 1) -> None:
+        super().__init__(message, remedy=remedy)
+        self.line = line
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +72,9 @@ class Message:
     body: str
 
 
-def _environment() -> ImmutableSandboxedEnvironment:
+def _environment(*, autoescape: bool) -> ImmutableSandboxedEnvironment:
     return ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined,
-        autoescape=select_autoescape(["html", "html.j2"], default_for_string=False),
-        trim_blocks=False,
-        keep_trailing_newline=False,
+        undefined=StrictUndefined, autoescape=autoescape, keep_trailing_newline=False
     )
 
 
@@ -81,16 +86,25 @@ class TemplateLibrary:
     """
 
     def __init__(self, folder: Path = TEMPLATES_DIR) -> None:
-        self._folder = folder
-        self._environment = _environment()
+        self.folder = folder
+        self._environment = _environment(autoescape=False)
+        self._html_environment = _environment(autoescape=True)
         self._loaded: dict[str, Template] = {}
         self._compiled: dict[str, CompiledTemplate] = {}
+        self._pages: dict[str, CompiledTemplate] = {}
+        self._patterns: dict[str, list[re.Pattern[str]]] = {}
         self._parts: dict[str, str] = {}
 
     def names(self) -> list[str]:
         """The ids of all templates."""
-        files = self._folder.glob("[!_]*.j2")
-        return sorted(path.name.removesuffix(".j2") for path in files)
+        found = {path.name.removesuffix(".j2") for path in self.folder.glob("[!_]*.j2")}
+        return sorted({name.removesuffix(".txt").removesuffix(".mjml") for name in found})
+
+    def files(self, template_id: str) -> list[Path]:
+        """The files of a template, the one with its words first."""
+        if self._channel(template_id) is Channel.SMS:
+            return [self.folder / f"{template_id}.j2"]
+        return [self.folder / f"{template_id}.{kind}.j2" for kind in ("txt", "mjml")]
 
     def get(self, template_id: str) -> Template:
         """One template.
@@ -115,30 +129,68 @@ class TemplateLibrary:
             TemplateProblem: as :meth:`get`, or a variable has no value.
         """
         template = self.get(template_id)
-        values = {name: " ".join(str(value).split()) for name, value in variables.items()}
+        given = dict.fromkeys(OPTIONAL_VARIABLES, "") | variables
+        values = {name: " ".join(str(value).split()) for name, value in given.items()}
         body = self._fill(template_id, template.body, values)
         subject = None
         if template.channel is Channel.EMAIL:
             subject = self._fill(template_id, template.subject or "", values)
-            footer = self._fill("_email_footer", self._footer(), values)
+            footer = self._fill(template_id, self._read("_email_footer.txt.j2"), values)
             body = f"{body.strip()}\n\n{footer.strip()}\n"
         return Message(template_id, template.version, subject, body.strip())
 
-    def html(self, subject: str, body: str) -> str:
-        """The HTML twin of an email's text: same words, same order, links made clickable."""
-        content, _, footer = body.rpartition("\n--\n")
-        blocks = [_block(part) for part in re.split(r"\n\s*\n", content.strip()) if part.strip()]
-        first = next((part for part in content.strip().split("\n\n")[1:]), "")
-        if "layout" not in self._compiled:
-            layout = self._environment.from_string(self._read("_email_layout.html.j2"))
-            self._compiled["layout"] = layout
-        # Autoescape goes by file name, which a string has not; everything is escaped here.
-        return self._compiled["layout"].render(
-            subject=escape(subject),
-            preheader=escape(" ".join(first.split())[:120]),
-            blocks=blocks,
-            footer=[_linked(line) for line in footer.strip().splitlines()],
-        )
+    def html(self, subject: str, body: str, template_id: str | None = None) -> str:
+        """The HTML twin of an email's text: the same words in the same order.
+
+        Args:
+            subject: as it was approved.
+            body: the plain text as it was approved, footer included.
+            template_id: whose text it is; its own MJML is filled with the values found in the
+                text. Without one, or where the text is not of the template as it is now, the
+                text goes into the plain layout.
+        """
+        values = self._values_in(template_id, body) if template_id is not None else None
+        if template_id is None or values is None:
+            blocks, footer = emails.link_lines(body, _linked)
+            return self._page("_email_plain").render(
+                subject=subject, paragraphs=blocks, footer=footer
+            )
+        return self._page(template_id).render(values, subject=subject)
+
+    def _values_in(self, template_id: str, body: str) -> dict[str, str] | None:
+        if template_id not in self._patterns:
+            try:
+                self._patterns[template_id] = self._patterns_of(template_id)
+            except TemplateProblem:
+                return None
+        for pattern in self._patterns[template_id]:
+            match = pattern.fullmatch(body.strip())
+            if match is not None:
+                return dict.fromkeys(OPTIONAL_VARIABLES, "") | match.groupdict()
+        return None
+
+    def _patterns_of(self, template_id: str) -> list[re.Pattern[str]]:
+        """What the template's texts look like, with and without the optional values."""
+        needed = emails.marked([*FALLBACKS, *EMAIL_VARIABLES])
+        full = needed | emails.marked(OPTIONAL_VARIABLES)
+        return [
+            emails.pattern_of(self.render(template_id, values).body) for values in (needed, full)
+        ]
+
+    def _page(self, template_id: str) -> CompiledTemplate:
+        """The template's HTML, made from MJML once."""
+        if template_id not in self._pages:
+            name = f"{template_id}.mjml.j2"
+            source = emails.expand(self._read(name), self._read)
+            try:
+                html = emails.to_html(source)
+            except ValueError as error:
+                raise TemplateProblem(
+                    f"Template {name} is not MJML: {error}.",
+                    remedy="`leadengine templates lint` names the line.",
+                ) from error
+            self._pages[template_id] = self._html_environment.from_string(html)
+        return self._pages[template_id]
 
     def _fill(self, name: str, source: str, values: dict[str, str]) -> str:
         try:
@@ -151,13 +203,16 @@ class TemplateLibrary:
                 remedy=f"Use only these variables: {_known(self._channel(name))}.",
             ) from error
 
-    def _footer(self) -> str:
-        if "_email_footer" not in self._parts:
-            self._parts["_email_footer"] = self._read("_email_footer.j2")
-        return self._parts["_email_footer"]
-
     def _read(self, file_name: str) -> str:
-        return (self._folder / file_name).read_text("utf-8")
+        if file_name not in self._parts:
+            try:
+                self._parts[file_name] = (self.folder / file_name).read_text("utf-8")
+            except FileNotFoundError as error:
+                raise TemplateProblem(
+                    f"The file {file_name} is missing.",
+                    remedy=f"Write {file_name}: an email is a plain text and its MJML twin.",
+                ) from error
+        return self._parts[file_name]
 
     def _channel(self, template_id: str) -> Channel:
         return Channel.SMS if template_id.endswith(".sms") else Channel.EMAIL
@@ -169,49 +224,68 @@ class TemplateLibrary:
                 remedy=f"Choose one of: {', '.join(self.names())}.",
             )
         channel = self._channel(template_id)
-        source = self._read(f"{template_id}.j2").strip()
+        words, *twins = self.files(template_id)
+        source = self._read(words.name).strip()
+        checked = {words.name: source}
         parts = [source]
         if channel is Channel.EMAIL:
-            parts += [self._read("_email_footer.j2"), self._read("_email_layout.html.j2")]
-        for part in parts[:2]:
-            self._check(template_id, part, channel)
+            mjml = self._read(twins[0].name)
+            shared = ["_email_footer.txt.j2", *emails.parts_of(mjml)]
+            checked[twins[0].name] = mjml
+            checked |= {name: self._read(name) for name in shared}
+            parts += [mjml, *(self._read(name) for name in shared)]
+        for name, text in checked.items():
+            for problem in self.problems(name, text, channel):
+                raise problem
         subject = None
         body = source
         if channel is Channel.EMAIL:
             head, _, body = source.partition("\n")
             if not head.startswith("Subject: "):
                 raise TemplateProblem(
-                    f"Template {template_id}.j2, line 1: an email starts with 'Subject: ...'.",
+                    f"Template {words.name}, line 1: an email starts with 'Subject: ...'.",
                     remedy="Write the subject on the first line.",
                 )
             subject = head.removeprefix("Subject: ").strip()
-        elif not _OPT_OUT_WORDS.search(source):
+        elif not OPT_OUT_WORDS.search(source):
             raise TemplateProblem(
-                f"Template {template_id}.j2 does not say how to opt out.",
+                f"Template {words.name}, line 1: it does not say how to opt out.",
                 remedy="Add 'Reply STOP to opt out.'",
             )
         version = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
         return Template(template_id, channel, version, subject, body)
 
-    def _check(self, name: str, source: str, channel: Channel) -> None:
+    def problems(self, name: str, source: str, channel: Channel) -> list[TemplateProblem]:
+        """What keeps a file from being filled in: broken Jinja, or variables that do not exist."""
         try:
             tree = self._environment.parse(source)
         except TemplateSyntaxError as error:
-            raise TemplateProblem(
-                f"Template {name}.j2, line {error.lineno}: {error.message}.",
-                remedy="Correct the Jinja syntax.",
-            ) from error
-        allowed = set(FALLBACKS) | (set(EMAIL_VARIABLES) if channel is Channel.EMAIL else set())
+            return [
+                TemplateProblem(
+                    f"Template {name}, line {error.lineno}: {error.message}.",
+                    remedy="Correct the Jinja syntax.",
+                    line=error.lineno,
+                )
+            ]
+        # The subject is known to the HTML, whose title it is.
+        allowed = {*FALLBACKS, *OPTIONAL_VARIABLES}
+        if channel is Channel.EMAIL:
+            allowed |= {*EMAIL_VARIABLES, "subject"}
+        found = []
         for unknown in sorted(meta.find_undeclared_variables(tree) - allowed):
-            at = next((n for n, line in enumerate(source.splitlines(), 1) if unknown in line), 1)
-            raise TemplateProblem(
-                f"Template {name}.j2, line {at}: unknown variable {unknown!r}.",
-                remedy=f"Use only these: {_known(channel)}.",
+            line = min(n.lineno for n in tree.find_all(nodes.Name) if n.name == unknown)
+            found.append(
+                TemplateProblem(
+                    f"Template {name}, line {line}: unknown variable {unknown!r}.",
+                    remedy=f"Use only these: {_known(channel)}.",
+                    line=line,
+                )
             )
+        return found
 
 
 def _known(channel: Channel) -> str:
-    names = list(FALLBACKS)
+    names = [*FALLBACKS, *OPTIONAL_VARIABLES]
     return ", ".join([*names, *EMAIL_VARIABLES] if channel is Channel.EMAIL else names)
 
 
@@ -225,13 +299,6 @@ def _linked(line: str) -> Markup:
         end = match.end()
     parts.append(escape(line[end:]))
     return Markup("").join(parts)
-
-
-def _block(part: str) -> dict[str, Any]:
-    lines = part.strip().splitlines()
-    if all(line.startswith("- ") for line in lines):
-        return {"kind": "list", "lines": [_linked(line[2:]) for line in lines]}
-    return {"kind": "paragraph", "lines": [_linked(line) for line in lines]}
 
 
 def friendly_name(value: str | None) -> str | None:

@@ -83,6 +83,7 @@ class Settings(BaseSettings):
     )
 
     sender_name: str = "Harbor & Main Realty"
+    booking_url: str | None = None
     sender_postal_address: str = "100 Example Street, Suite 1, Springfield, IL 62701"
     secret_key: SecretStr | None = Field(default=None, alias="LEADENGINE_SECRET_KEY")
 
@@ -113,7 +114,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         "ghl_base_url", "twilio_base_url", "sendgrid_base_url", "apollo_base_url",
-        "anthropic_base_url", "sandbox_url", "public_url",
+        "anthropic_base_url", "sandbox_url", "public_url", "booking_url",
     )  # fmt: skip
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:

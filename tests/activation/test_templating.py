@@ -48,23 +48,72 @@ def test_every_sequence_names_templates_that_exist(name: str) -> None:
             assert LIBRARY.get(template).channel is Channel(channel)
 
 
-def test_the_html_twin_says_the_same_escapes_and_links() -> None:
+def test_the_html_says_the_words_that_were_approved_and_escapes_them() -> None:
     message = LIBRARY.render(
-        "quick_call.email", {**FALLBACKS, **EMAIL, "first_name": "<b>Ann</b> & Co"}
+        "quick_call.email",
+        {
+            **FALLBACKS,
+            **EMAIL,
+            "first_name": "<b>Ann</b> & Co",
+            "booking_url": "https://e.com/a?b&c",
+        },
     )
-    html = LIBRARY.html(message.subject or "", message.body)
+    html = LIBRARY.html(message.subject or "", message.body, message.template_id)
     assert "&lt;b&gt;Ann&lt;/b&gt; &amp; Co" in html
     assert "<b>Ann" not in html
     assert f'<a href="{EMAIL["unsubscribe_url"]}"' in html
+    assert 'href="https://e.com/a?b&amp;c"' in html
     assert html.count("<li") == 3
+    assert EMAIL["postal_address"] in html
+    assert '<html lang="en"' in html
+
+
+@pytest.mark.parametrize("name", [name for name in LIBRARY.names() if name.endswith(".email")])
+def test_every_email_finds_its_values_in_its_own_text(name: str) -> None:
+    values = {
+        **FALLBACKS,
+        **EMAIL,
+        "first_name": "Zoë",
+        "search": "a condo in Tampa",
+        "city": "Tampa",
+    }
+    message = LIBRARY.render(name, values)
+    html = LIBRARY.html(message.subject or "", message.body, name)
+    assert "Hi Zoë," in html
+    # The letterhead is of the template's own layout, not of the plain one.
+    assert "font-weight:600" in html
+    assert "{{" not in html
+    assert "{%" not in html
+
+
+def test_a_text_that_is_no_longer_the_templates_goes_out_as_approved() -> None:
+    message = LIBRARY.render("quick_call.email", {**FALLBACKS, **EMAIL})
+    body = message.body.replace("ten emails", "<ten> letters")
+    html = LIBRARY.html(message.subject or "", body, message.template_id)
+    assert "ten minutes than in &lt;ten&gt; letters" in html
+    assert f'<a href="{EMAIL["unsubscribe_url"]}"' in html
     assert EMAIL["postal_address"] in html
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for part in ("_email_footer.j2", "_email_layout.html.j2"):
-        (tmp_path / part).write_text((TEMPLATES_DIR / part).read_text())
+    for part in TEMPLATES_DIR.glob("_*.j2"):
+        (tmp_path / part.name).write_text(part.read_text())
     return tmp_path
+
+
+MJML = """<mjml lang="en"><mj-body>
+<mj-section><mj-column><mj-text>Hi</mj-text></mj-column></mj-section>
+<mj-include path="_email_footer.mjml.j2" />
+</mj-body></mjml>
+"""
+
+
+def write(folder: Path, name: str, text: str) -> None:
+    if name.endswith(".email"):
+        (folder / f"{name}.mjml.j2").write_text(MJML)
+        name += ".txt"
+    (folder / f"{name}.j2").write_text(text)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +130,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_mistake_names_file_line_and_remedy(
     folder: Path, name: str, text: str, says: str
 ) -> None:
-    (folder / f"{name}.j2").write_text(text)
+    write(folder, name, text)
     with pytest.raises(TemplateProblem, match=says) as caught:
         TemplateLibrary(folder).get(name)
     assert caught.value.remedy
@@ -105,11 +154,19 @@ def test_a_missing_variable_is_an_error_not_a_gap() -> None:
 
 
 def test_another_text_is_another_version(folder: Path) -> None:
-    (folder / "a.email.j2").write_text("Subject: x\n\nHi")
-    first = TemplateLibrary(folder).get("a.email").version
-    footer = folder / "_email_footer.j2"
-    footer.write_text(footer.read_text() + "more\n")
-    assert TemplateLibrary(folder).get("a.email").version != first
+    write(folder, "a.email", "Subject: x\n\nHi")
+    versions = {TemplateLibrary(folder).get("a.email").version}
+    for part in ("_email_footer.txt.j2", "_email_footer.mjml.j2", "a.email.mjml.j2"):
+        (folder / part).write_text((folder / part).read_text() + "\n<!-- more -->")
+        versions.add(TemplateLibrary(folder).get("a.email").version)
+    assert len(versions) == 4
+
+
+def test_an_email_without_its_twin_is_no_template(folder: Path) -> None:
+    write(folder, "a.email", "Subject: x\n\nHi")
+    (folder / "a.email.mjml.j2").unlink()
+    with pytest.raises(TemplateProblem, match=r"a\.email\.mjml\.j2 is missing"):
+        TemplateLibrary(folder).get("a.email")
 
 
 @pytest.mark.parametrize(
