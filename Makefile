@@ -49,6 +49,7 @@ check: install ## format, lint, types, import contracts, SQL lint, secrets scan
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.dbt_project.linting
+	$(BIN)/leadengine templates lint
 	$(BIN)/detect-secrets-hook --baseline .secrets.baseline $$(git ls-files)
 
 format: install ## rewrites the code in the house style

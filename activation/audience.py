@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from activation.declared import load_declared, names_in
 from leadengine.errors import LeadEngineError
@@ -22,7 +22,7 @@ class AudienceFilter(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    tiers: tuple[str, ...] | None = None
+    tiers: tuple[Literal["hot", "warm", "cool", "cold"], ...] | None = None
     min_score: float | None = Field(default=None, ge=0, le=1)
     max_score: float | None = Field(default=None, ge=0, le=1)
     sources: tuple[str, ...] | None = None
@@ -30,6 +30,16 @@ class AudienceFilter(BaseModel):
     silent_days_min: int | None = Field(default=None, ge=0)
     silent_days_max: int | None = Field(default=None, ge=0)
     has_replied: bool | None = None
+    age_days_max: int | None = Field(default=None, ge=0)
+    no_show_days_max: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _has_room(self) -> AudienceFilter:
+        for low, high in (("min_score", "max_score"), ("silent_days_min", "silent_days_max")):
+            least, most = getattr(self, low), getattr(self, high)
+            if least is not None and most is not None and least > most:
+                raise ValueError(f"{low} {least} is above {high} {most}, so nobody belongs")
+        return self
 
     def parameters(self) -> dict[str, Any]:
         """The filter as the bound parameters of ``sql/candidates.sql``."""
@@ -42,6 +52,8 @@ class AudienceFilter(BaseModel):
             "silent_days_min": self.silent_days_min,
             "silent_days_max": self.silent_days_max,
             "has_replied": self.has_replied,
+            "age_days_max": self.age_days_max,
+            "no_show_days_max": self.no_show_days_max,
         }
 
 

@@ -32,8 +32,11 @@ def read_candidates(
     step: int,
     as_of: datetime,
     rules: RuleBook,
+    lead_ids: list[str] | None = None,
 ) -> Iterator[tuple[Candidate, int]]:
     """Yields each candidate, best score first, with the size of the whole audience.
+
+    With ``lead_ids``, only those of the audience.
 
     Rows are streamed, so that a caller who stops early has not read them all.
 
@@ -45,6 +48,7 @@ def read_candidates(
         "as_of": as_of,
         "sequence": sequence,
         "step": step,
+        "lead_ids": lead_ids,
         "cap_window": rules.cap_window(),
     }
     try:

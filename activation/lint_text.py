@@ -1,4 +1,4 @@
-"""What must hold of any template's words: fallbacks, links, no hype, nothing unfair, no leftovers."""
+"""What must hold of any template's words: fallbacks, links, no hype, nothing unfair."""
 
 from __future__ import annotations
 

@@ -49,6 +49,35 @@ with audience as (
             or coalesce(greatest(leads.last_inbound_at, leads.last_outbound_at), leads.created_at)
             >= %(as_of)s::timestamptz - make_interval(days => %(silent_days_max)s::int)
         )
+        and (
+            %(age_days_max)s::int is null
+            or leads.created_at
+            >= %(as_of)s::timestamptz - make_interval(days => %(age_days_max)s::int)
+        )
+        and (
+            %(no_show_days_max)s::int is null
+            or exists (
+                select 1
+                from marts.fct_appointments as missed
+                where
+                    missed.lead_id = leads.lead_id
+                    and missed.status = 'no_show'
+                    and missed.starts_at
+                    >= %(as_of)s::timestamptz - make_interval(days => %(no_show_days_max)s::int)
+                    and not exists (
+                        select 1
+                        from marts.fct_appointments as later
+                        where
+                            later.lead_id = missed.lead_id
+                            and later.starts_at > missed.starts_at
+                            and later.status != 'cancelled'
+                    )
+            )
+        )
+        and (
+            %(lead_ids)s::text[] is null
+            or leads.lead_id = any(%(lead_ids)s::text[])
+        )
 ),
 
 -- The record that a note is about, and whose it is now.

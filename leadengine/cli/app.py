@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from leadengine.cli import batch, docs, doctor, files, leads, run, sandbox, up
+from leadengine.cli import batch, docs, doctor, files, leads, run, sandbox, templates, up
 from leadengine.errors import LeadEngineError
 from leadengine.log import configure_logging
 from leadengine.settings import get_settings
@@ -26,6 +26,7 @@ app.command("predict")(files.predict)
 app.command("score")(leads.score)
 app.command("explain-send")(leads.explain_send)
 app.add_typer(batch.app, name="batch", help="The life of a nurture batch.")
+app.add_typer(templates.app, name="templates", help="Messages: list, show, preview, lint.")
 app.command("sandbox")(sandbox.sandbox)
 app.command("docs")(docs.docs)
 app.command("doctor")(doctor.doctor)
