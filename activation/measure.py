@@ -1,9 +1,14 @@
-"""Measures a batch against its holdout, and says plainly when it is too early to tell."""
+"""Measures a batch against its holdout, and says plainly when it is too early to tell.
+
+Everything is counted by the arm that was drawn, whether a message arrived or not. Intervals hold
+however often one looks, see :mod:`activation.sequential`.
+"""
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,30 +16,34 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
+from activation import sequential
 from activation.approve import BatchError
 from activation.candidates import MartsMissingError
 from activation.queries import load_sql
+from activation.verdict import Finding, say
 from leadengine.clock import Clock
 from warehouse.database import Database
 
-CONVERSION_WINDOW = timedelta(days=60)
-# Below these an interval is so wide that a number would only mislead.
-_FEWEST_PER_ARM = 30
-_FEWEST_CONVERSIONS = 10
-_FEWEST_DAYS = 14
-_Z95 = 1.959964
+CONVERSION_WINDOW = timedelta(days=sequential.WINDOW_DAYS)
+FEWEST_PER_ARM = 30
+FEWEST_DEALS = 10
+_DAY = timedelta(days=1)
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One arm of a batch, in leads. ``converted``: appointment kept or deal won in the window."""
+    """One arm of a batch, in leads, to date. ``converted``: appointment kept or deal won."""
 
     leads: int = 0
     sent: int = 0
     delivered: int = 0
     replied: int = 0
     opted_out: int = 0
+    appointments: int = 0
+    won: int = 0
     converted: int = 0
+    won_value_cents: int = 0
 
     @property
     def conversion_rate(self) -> float:
@@ -43,18 +52,74 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
+class Effect:
+    """A difference, send less holdout, as of the last whole day; in share of leads.
+
+    Attributes:
+        extra: how many leads of the arm sent to would not have done it otherwise.
+        told_on_day: the first day on which the difference could be told from chance.
+    """
+
+    send_leads: int
+    holdout_leads: int
+    difference: float
+    interval: tuple[float, float] | None
+    extra: float
+    extra_interval: tuple[float, float] | None
+    told_on_day: int | None
+    false_alarm: float
+    """Probability of a false alarm up to this day, at most 5 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """Value of the deals won, in US cents; the interval is for the cents of one lead."""
+
+    cents_per_lead: tuple[float, float]
+    difference: float
+    interval: tuple[float, float] | None
+    extra_cents: int
+    deals: int
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRatio:
+    """Whether the arms are as large as the share asked for makes them."""
+
+    expected_share: float
+    share: float
+    p_value: float
+    is_off: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Contamination:
+    """Leads reached from elsewhere before they spoke: ``batch`` by another batch's message."""
+
+    holdout: dict[str, int]
+    send: dict[str, int]
+    without: Effect | None
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
-    """What a batch brought. ``lift`` and its 95 % interval are in share of leads."""
+    """What a batch brought. ``lift`` and its interval are in share of leads."""
 
     batch_id: UUID
     status: str
     days: float
     send: Arm
     holdout: Arm
+    sample_ratio: SampleRatio
+    contamination: Contamination
     enough_data: bool
     lift: float | None
     interval: tuple[float, float] | None
+    conversions: Effect | None
+    appointments: Effect | None
+    money: Money | None
     verdict: str
+    lines: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """The measurement, ready for JSON."""
@@ -71,7 +136,7 @@ def measure_batch(database: Database, batch_id: UUID, clock: Clock) -> Measureme
     now = clock.now()
     with database.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
         batch = cursor.execute(
-            "select status, coalesce(approved_at, planned_at) as started_at"
+            "select status, holdout_share, coalesce(approved_at, planned_at) as started_at"
             " from ops.batches where batch_id = %s",
             (batch_id,),
         ).fetchone()
@@ -88,85 +153,162 @@ def measure_batch(database: Database, batch_id: UUID, clock: Clock) -> Measureme
                 f"The marts have not been built: {str(error).splitlines()[0]}.",
                 remedy="Run `leadengine run`, or the full_refresh job, first.",
             ) from error
-    arms = {
-        row["arm"]: Arm(**{key: int(value) for key, value in row.items() if key != "arm"})
-        for row in rows
-    }
-    return _judge(
-        batch_id,
-        str(batch["status"]),
-        batch["started_at"],
-        now,
-        arms.get("send", Arm()),
-        arms.get("holdout", Arm()),
-    )
+    for row in rows:
+        moments = [at for at in (row["kept_at"], row["won_at"]) if at is not None and at <= now]
+        row["converted_at"] = min(moments, default=None)
+    return _judge(batch_id, batch, rows, now)
 
 
-def lift_interval(send: Arm, holdout: Arm) -> tuple[float, float]:
-    """The 95 % interval of the difference in conversion, by Newcombe's hybrid score method.
-
-    Newcombe (1998), Statistics in Medicine 17:873-890, method 10.
-    """
-    low_s, high_s = _wilson(send.converted, send.leads)
-    low_h, high_h = _wilson(holdout.converted, holdout.leads)
-    rate_s, rate_h = send.conversion_rate, holdout.conversion_rate
-    lift = rate_s - rate_h
-    return (
-        lift - math.hypot(rate_s - low_s, high_h - rate_h),
-        lift + math.hypot(high_s - rate_s, rate_h - low_h),
-    )
-
-
-def _judge(
-    batch_id: UUID, status: str, started_at: datetime, now: datetime, send: Arm, holdout: Arm
-) -> Measurement:
-    days = max((now - started_at).total_seconds() / 86_400, 0.0)
+def _judge(batch_id: UUID, batch: Row, rows: list[Row], now: datetime) -> Measurement:
+    started_at = batch["started_at"]
+    days = max((now - started_at) / _DAY, 0.0)
+    send, holdout = _arm(rows, "send", now), _arm(rows, "holdout", now)
+    ratio = _sample_ratio(send.leads, holdout.leads, float(batch["holdout_share"]))
     missing = _missing(days, send, holdout)
-    counts = (
-        f"{send.sent} of {send.leads} sent, {send.delivered} delivered, {send.replied} replied,"
-        f" {send.opted_out} opted out, {send.converted} converted;"
-        f" {holdout.converted} of {holdout.leads} held out converted."
+    conversions = appointments = money = None
+    if not missing:
+        conversions = _effect(rows, started_at, days, lambda row: row["converted_at"])
+        appointments = _effect(rows, started_at, days, lambda row: row["kept_at"])
+        money = _money(rows, now)
+    contamination = _contamination(rows, started_at, days, is_early=bool(missing))
+    finding = Finding(days, missing, send, holdout, ratio, conversions, appointments, money,
+                      contamination)  # fmt: skip
+    verdict, lines = say(finding)
+    return Measurement(
+        batch_id=batch_id,
+        status=str(batch["status"]),
+        days=days,
+        send=send,
+        holdout=holdout,
+        sample_ratio=ratio,
+        contamination=contamination,
+        enough_data=conversions is not None,
+        lift=conversions.difference if conversions else None,
+        interval=conversions.interval if conversions else None,
+        conversions=conversions,
+        appointments=appointments,
+        money=money,
+        verdict=verdict,
+        lines=lines,
     )
-    if missing:
-        verdict = f"Not enough data yet: {', '.join(missing)}. So far: {counts}"
-        return Measurement(batch_id, status, days, send, holdout, False, None, None, verdict)
-    lift = send.conversion_rate - holdout.conversion_rate
-    interval = lift_interval(send, holdout)
-    if interval[0] > 0:
-        word = "The batch worked"
-    elif interval[1] < 0:
-        word = "The batch did harm"
-    else:
-        word = "No difference can be told from chance"
-    verdict = (
-        f"{word}: {lift * 100:+.1f} points of conversion against the holdout"
-        f" (95 % between {interval[0] * 100:+.1f} and {interval[1] * 100:+.1f}). {counts}"
+
+
+def _arm(rows: Sequence[Row], arm: str, now: datetime) -> Arm:
+    mine = [row for row in rows if row["arm"] == arm]
+    return Arm(
+        leads=len(mine),
+        sent=sum(row["is_sent"] for row in mine),
+        delivered=sum(row["is_delivered"] for row in mine),
+        replied=sum(row["replied"] for row in mine),
+        opted_out=sum(row["opted_out"] for row in mine),
+        appointments=sum(row["kept_at"] is not None and row["kept_at"] <= now for row in mine),
+        won=sum(row["won_at"] is not None and row["won_at"] <= now for row in mine),
+        converted=sum(row["converted_at"] is not None for row in mine),
+        won_value_cents=sum(row["won_value_cents"] for row in mine),
     )
-    return Measurement(batch_id, status, days, send, holdout, True, lift, interval, verdict)
+
+
+def _sample_ratio(send: int, holdout: int, expected: float) -> SampleRatio:
+    p_value = sequential.sample_ratio_p(send, holdout, expected)
+    share = holdout / (send + holdout) if send + holdout else 0.0
+    return SampleRatio(expected, share, p_value, p_value < sequential.SAMPLE_RATIO_ALARM)
 
 
 def _missing(days: float, send: Arm, holdout: Arm) -> list[str]:
     missing = []
     if send.sent == 0:
         missing.append("nothing has been sent")
-    if days < _FEWEST_DAYS:
-        missing.append(f"{days:.0f} of {_FEWEST_DAYS} days have passed")
-    if holdout.leads < _FEWEST_PER_ARM:
-        missing.append(f"{holdout.leads} held out, {_FEWEST_PER_ARM} needed")
-    if send.leads < _FEWEST_PER_ARM:
-        missing.append(f"{send.leads} chosen to be sent to, {_FEWEST_PER_ARM} needed")
+    if days < sequential.FIRST_LOOK_DAY:
+        missing.append(f"{days:.0f} of {sequential.FIRST_LOOK_DAY} days have passed")
+    if holdout.leads < FEWEST_PER_ARM:
+        missing.append(f"{holdout.leads} held out, {FEWEST_PER_ARM} needed")
+    if send.leads < FEWEST_PER_ARM:
+        missing.append(f"{send.leads} chosen to be sent to, {FEWEST_PER_ARM} needed")
     conversions = send.converted + holdout.converted
-    if conversions < _FEWEST_CONVERSIONS:
-        missing.append(f"{conversions} conversions, {_FEWEST_CONVERSIONS} needed")
+    if conversions < sequential.FEWEST_CONVERSIONS:
+        missing.append(f"{conversions} conversions, {sequential.FEWEST_CONVERSIONS} needed")
     return missing
 
 
-def _wilson(successes: int, total: int) -> tuple[float, float]:
-    if total == 0:
-        return 0.0, 1.0
-    rate, square = successes / total, _Z95**2
-    middle = (rate + square / (2 * total)) / (1 + square / total)
-    half = (
-        _Z95 * math.sqrt(rate * (1 - rate) / total + square / (4 * total**2)) / (1 + square / total)
+def _effect(
+    rows: Sequence[Row],
+    started_at: datetime,
+    days: float,
+    moment: Callable[[Row], datetime | None],
+) -> Effect | None:
+    """The difference as of the last whole day; None without a look that counts."""
+    whole = min(int(days), sequential.WINDOW_DAYS)
+    counts = {"send": [0] * whole, "holdout": [0] * whole}
+    leads = {"send": 0, "holdout": 0}
+    for row in rows:
+        leads[row["arm"]] += 1
+        at = moment(row)
+        if at is None:
+            continue
+        # Day 1 ends 24 hours after the start.
+        day = -((started_at - at) // _DAY)
+        if 1 <= day <= whole:
+            counts[row["arm"]][day - 1] += 1
+    send, holdout = _running(counts["send"]), _running(counts["holdout"])
+    sizes = leads["send"], leads["holdout"]
+    if min(sizes) == 0:
+        return None
+    looks = sequential.daily_looks(*sizes, [a + b for a, b in zip(send, holdout, strict=True)])
+    if not looks or looks[-1].day != whole:
+        return None
+    seen = send[-1], holdout[-1]
+    difference = seen[0] / sizes[0] - seen[1] / sizes[1]
+    interval = sequential.exact_interval(looks[-1], *sizes, *seen)
+    crossing = sequential.first_crossing(looks, holdout)
+    return Effect(
+        send_leads=sizes[0],
+        holdout_leads=sizes[1],
+        difference=difference,
+        interval=interval,
+        extra=difference * sizes[0],
+        extra_interval=(interval[0] * sizes[0], interval[1] * sizes[0]) if interval else None,
+        told_on_day=crossing.day if crossing else None,
+        false_alarm=looks[-1].spent,
     )
-    return middle - half, middle + half
+
+
+def _running(counts: Sequence[int]) -> list[int]:
+    total, sums = 0, []
+    for count in counts:
+        total += count
+        sums.append(total)
+    return sums
+
+
+def _money(rows: Sequence[Row], now: datetime) -> Money | None:
+    values: dict[str, list[int]] = {"send": [], "holdout": []}
+    deals = 0
+    for row in rows:
+        is_won = row["won_at"] is not None and row["won_at"] <= now
+        deals += is_won
+        values[row["arm"]].append(row["won_value_cents"] if is_won else 0)
+    send, holdout = values["send"], values["holdout"]
+    if min(len(send), len(holdout)) < 2:
+        return None
+    means = statistics.fmean(send), statistics.fmean(holdout)
+    interval = None
+    if deals >= FEWEST_DEALS:
+        variances = statistics.variance(send), statistics.variance(holdout)
+        interval = sequential.mean_interval(means, variances, (len(send), len(holdout)), deals)
+    difference = means[0] - means[1]
+    return Money(means, difference, interval, round(difference * len(send)), deals)
+
+
+def _contamination(
+    rows: Sequence[Row], started_at: datetime, days: float, *, is_early: bool
+) -> Contamination:
+    found: dict[str, dict[str, int]] = {"send": {}, "holdout": {}}
+    for row in rows:
+        if row["touched_by"] is not None:
+            kinds = found[row["arm"]]
+            kinds[row["touched_by"]] = kinds.get(row["touched_by"], 0) + 1
+    without = None
+    if not is_early and (found["holdout"] or found["send"]):
+        clean = [row for row in rows if row["touched_by"] is None]
+        without = _effect(clean, started_at, days, lambda row: row["converted_at"])
+    return Contamination(found["holdout"], found["send"], without)

@@ -48,7 +48,7 @@ create table marts.fct_consent_events (
 );
 create table marts.fct_communications (
     event_id text primary key, lead_id text, location_id text, channel text, direction text,
-    occurred_at timestamptz, known_at timestamptz
+    actor text, occurred_at timestamptz, known_at timestamptz
 );
 create table marts.fct_appointments (
     appointment_id text primary key, lead_id text, location_id text, status text,
@@ -56,7 +56,7 @@ create table marts.fct_appointments (
 );
 create table marts.fct_opportunities (
     opportunity_id text primary key, lead_id text, location_id text, status text,
-    closed_at timestamptz
+    value_cents bigint, closed_at timestamptz
 );
 """
 

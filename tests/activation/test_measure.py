@@ -1,22 +1,17 @@
 """Measuring: both arms counted, and plain words when it is too early."""
 
+import json
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
 from activation.approve import BatchError
-from activation.measure import Arm, lift_interval, measure_batch
+from activation.measure import measure_batch
 from activation.receipts import record_receipt, sync_receipts
 from tests.activation.batches import approved, dispatch
 from tests.activation.conftest import World
 from tests.activation.marts import Lead, add_consent, add_leads, rows
-
-
-def test_the_interval_is_newcombes() -> None:
-    # Newcombe (1998), table II, example (a): 56/70 and 48/80, method 10.
-    low, high = lift_interval(Arm(leads=70, converted=56), Arm(leads=80, converted=48))
-    assert (round(low, 4), round(high, 4)) == (0.0524, 0.3339)
 
 
 def add(world: World, table: str, **values: object) -> None:
@@ -56,7 +51,7 @@ def test_too_early_says_so_and_later_the_lift_is_told(world: World) -> None:
     )  # fmt: skip
     add(
         world, "fct_opportunities", opportunity_id="1", lead_id=written[51],
-        location_id=loc, status="won", closed_at=later,
+        location_id=loc, status="won", closed_at=later, value_cents=900_050,
     )  # fmt: skip
     add(
         world, "fct_communications", event_id="1", lead_id=written[0], location_id=loc,
@@ -70,7 +65,102 @@ def test_too_early_says_so_and_later_the_lift_is_told(world: World) -> None:
     assert (result.send.replied, result.send.opted_out) == (1, 1)
     assert result.lift == pytest.approx(41 / len(written) - 5 / len(held))
     assert result.verdict.startswith("The batch worked")
+    assert result.conversions is not None
+    assert result.conversions.told_on_day == 21, "20 days and a moment after the approval"
+    assert result.conversions.extra == pytest.approx(41 - len(written) * 5 / len(held))
+    assert result.appointments is not None
+    assert (result.send.appointments, result.send.won, result.holdout.appointments) == (40, 1, 5)
+    assert result.money is not None
+    assert (result.send.won_value_cents, result.money.extra_cents) == (900_050, 900_050)
+    assert result.money.interval is None, "one deal says nothing of its certainty"
+    assert not result.sample_ratio.is_off
     assert result.as_dict()["batch_id"] == str(batch)
+    json.dumps(result.as_dict())
+
+
+def test_leads_reached_from_elsewhere_are_told_and_can_be_left_out(world: World) -> None:
+    loc = world.locations[0]
+    add_leads(world.database, [Lead(f"k{n}", loc, score=n / 300) for n in range(1, 201)])
+    batch = approved(world, holdout_share=0.4)
+    dispatch(world, batch)
+    arms = rows(world.database, "select lead_id, decision from ops.batch_items order by lead_id")
+    written = [lead for lead, arm in arms if arm == "send"]
+    held = [lead for lead, arm in arms if arm == "holdout"]
+    world.clock.advance(timedelta(days=30))
+    at = world.clock.now() - timedelta(days=20)
+    for number, lead in enumerate([*written[:20], *held[:20]]):
+        add(
+            world, "fct_appointments", appointment_id=str(number), lead_id=lead,
+            location_id=loc, status="kept", starts_at=at,
+        )  # fmt: skip
+    touches = [
+        # Called before anything happened: reached from elsewhere.
+        (held[0], "outbound", "agent", at - timedelta(days=1)),
+        # Called after its own answer: what the batch brought.
+        (written[0], "inbound", "lead", at - timedelta(days=2)),
+        (written[0], "outbound", "agent", at - timedelta(days=1)),
+        # Called after it converted, and our own message.
+        (held[1], "outbound", "agent", at + timedelta(days=1)),
+        (held[2], "outbound", "automation", at - timedelta(days=1)),
+    ]
+    for number, (lead, direction, actor, moment) in enumerate(touches):
+        add(
+            world, "fct_communications", event_id=str(number), lead_id=lead, location_id=loc,
+            channel="call", direction=direction, actor=actor, occurred_at=moment,
+        )  # fmt: skip
+    with world.database.connect() as connection:
+        other = uuid4()
+        connection.execute(
+            "insert into ops.batches select (jsonb_populate_record(batches, jsonb_build_object("
+            "'batch_id', %s::text, 'sequence', 'other'))).* from ops.batches",
+            (str(other),),
+        )
+        connection.execute(
+            "insert into ops.sends select (jsonb_populate_record(sends, jsonb_build_object("
+            "'send_id', gen_random_uuid(), 'batch_id', %s::text, 'lead_id', %s::text,"
+            " 'idempotency_key', 'other', 'sent_at', %s::text))).* from ops.sends limit 1",
+            (str(other), held[3], (at - timedelta(days=1)).isoformat()),
+        )
+    result = measure_batch(world.database, batch, world.clock)
+    assert result.contamination.holdout == {"person": 1, "batch": 1}
+    assert result.contamination.send == {}
+    assert result.conversions is not None
+    assert result.conversions.holdout_leads == len(held)
+    without = result.contamination.without
+    assert without is not None
+    assert (without.send_leads, without.holdout_leads) == (len(written), len(held) - 2)
+    assert without.difference == pytest.approx(20 / len(written) - 18 / (len(held) - 2))
+    assert any("1 by another batch, 1 by a person" in line for line in result.lines)
+
+
+def test_arms_that_are_not_as_drawn_raise_an_alarm(world: World) -> None:
+    loc = world.locations[0]
+    add_leads(world.database, [Lead(f"r{n}", loc, score=n / 300) for n in range(1, 101)])
+    batch = approved(world, holdout_share=0.4)
+    before = measure_batch(world.database, batch, world.clock)
+    assert not before.sample_ratio.is_off
+    with world.database.connect() as connection:
+        connection.execute(
+            "delete from ops.batch_items where decision = 'holdout' and lead_id in"
+            " (select lead_id from ops.batch_items where decision = 'holdout' limit 25)"
+        )
+    after = measure_batch(world.database, batch, world.clock)
+    assert after.sample_ratio.is_off
+    assert after.verdict.startswith("Do not trust this comparison")
+    assert "plan a new batch" in after.verdict
+
+
+def test_a_lead_counts_in_the_first_batch_of_its_campaign(world: World) -> None:
+    loc = world.locations[0]
+    add_leads(world.database, [Lead(f"f{n}", loc, score=n / 300) for n in range(1, 41)])
+    first = approved(world, holdout_share=0.4)
+    dispatch(world, first)
+    add_leads(world.database, [Lead(f"g{n}", loc, score=n / 300) for n in range(1, 41)])
+    world.clock.advance(timedelta(days=3))
+    second = approved(world, holdout_share=0.4)
+    told = [measure_batch(world.database, batch, world.clock) for batch in (first, second)]
+    assert [each.send.leads + each.holdout.leads for each in told] == [40, 40]
+    assert not any(each.sample_ratio.is_off for each in told)
 
 
 def test_an_unknown_batch(world: World) -> None:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from psycopg.rows import dict_row
 
-from activation import measure
+from activation import measure, sequential
 from activation.measure import measure_batch
 from leadengine.clock import FixedClock
 from tests.conftest import clone, drop
@@ -219,6 +219,6 @@ def test_batches_and_campaigns_are_judged_by_the_same_figures() -> None:
     text = (PROJECT / "dbt_project.yml").read_text(encoding="utf-8")
     figures = yaml.safe_load(text)["vars"]
     assert figures["campaign_window_days"] == measure.CONVERSION_WINDOW.days
-    assert figures["campaign_min_days"] == measure._FEWEST_DAYS
-    assert figures["campaign_min_leads_per_arm"] == measure._FEWEST_PER_ARM
-    assert figures["campaign_min_conversions"] == measure._FEWEST_CONVERSIONS
+    assert figures["campaign_min_days"] == sequential.FIRST_LOOK_DAY
+    assert figures["campaign_min_leads_per_arm"] == measure.FEWEST_PER_ARM
+    assert figures["campaign_min_conversions"] == sequential.FEWEST_CONVERSIONS

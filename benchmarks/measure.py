@@ -1,0 +1,128 @@
+"""How often a batch that changes nothing is called a success or a harm, looked at every day.
+
+    python benchmarks/measure.py            1,000 simulated batches of each kind
+    python benchmarks/measure.py --small    100
+
+Simulates batches with a 10 % holdout whose leads convert over 60 days, looks at each on days 14 to
+60, and counts how many ever tell a difference: by the engine's boundary, and by the usual 95 % test
+of two shares, made for one look but looked at daily. Then the same with a message that works. Ends
+with one line of JSON. Seeded.
+"""
+
+import argparse
+import json
+import math
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from activation.sequential import Look, daily_looks, exact_interval, first_crossing
+
+DAYS = np.arange(1, 61)
+HOLDOUT, BASE = 0.1, 0.08
+Counts = NDArray[np.int64]
+
+
+def simulate(
+    random: np.random.Generator, leads: int, factor: float
+) -> tuple[int, int, Counts, Counts]:
+    """Sizes of the arms (sent to, held out) and each one's conversions to the end of each day."""
+    held = random.random(leads) < HOLDOUT
+    rate = np.where(held, BASE, BASE * factor)
+    at = np.where(random.random(leads) < rate, 60 * random.beta(1, 1.5, leads), np.inf)
+    counts = [np.searchsorted(np.sort(at[arm]), DAYS, side="right") for arm in (~held, held)]
+    return int((~held).sum()), int(held.sum()), counts[0], counts[1]
+
+
+def naive_crosses(send: int, holdout: int, a: Counts, b: Counts) -> NDArray[np.bool_]:
+    """Whether the usual test of two shares is significant at 5 %, on each day."""
+    pooled = (a + b) / (send + holdout)
+    error = np.sqrt(pooled * (1 - pooled) * (1 / send + 1 / holdout))
+    difference = np.abs(a / send - b / holdout)
+    enough = (DAYS >= 14) & (a + b >= 10)
+    return np.asarray(enough & (difference > 1.959964 * error))
+
+
+def covers(looks: list[Look], send: int, holdout: int, a: Counts, b: Counts, factor: float) -> bool:
+    """Whether the interval held the true difference at every twelfth look and the last."""
+    for look in [*looks[::12], looks[-1]]:
+        day = look.day
+        # The share of conversions that have happened by then, of Beta(1, 1.5).
+        done = 1 - (1 - day / 60) ** 1.5
+        truth = BASE * (factor - 1) * done
+        interval = exact_interval(look, send, holdout, int(a[day - 1]), int(b[day - 1]))
+        if interval is None or not interval[0] <= truth <= interval[1]:
+            return False
+    return True
+
+
+def trial(leads: int, factor: float, batches: int, seed: int) -> dict[str, float | int]:
+    """Shares of batches in which a difference was told."""
+    random = np.random.default_rng(seed)
+    ours = daily = single = covered = 0
+    spent, days = 0.0, []
+    for _ in range(batches):
+        send, holdout, a, b = simulate(random, leads, factor)
+        looks = daily_looks(send, holdout, (a + b).tolist())
+        crossing = first_crossing(looks, b.tolist())
+        ours += crossing is not None
+        if crossing is not None:
+            days.append(crossing.day)
+        spent += looks[-1].spent if looks else 0.0
+        covered += not looks or covers(looks, send, holdout, a, b, factor)
+        naive = naive_crosses(send, holdout, a, b)
+        daily += bool(naive.any())
+        single += bool(naive[-1])
+    share = ours / batches
+    return {
+        "leads": leads,
+        "factor": factor,
+        "told": round(share, 4),
+        "error": round(math.sqrt(share * (1 - share) / batches), 4),
+        "promised": round(spent / batches, 4),
+        "median_day": int(np.median(days)) if days else 0,
+        "covered": round(covered / batches, 4),
+        "naive_daily": round(daily / batches, 4),
+        "naive_once": round(single / batches, 4),
+    }
+
+
+def main() -> None:
+    """Runs the trials and prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--small", action="store_true", help="100 batches instead of 1,000")
+    batches = 100 if parser.parse_args().small else 1_000
+    started = time.monotonic()
+    print(f"{batches} batches a line, 10 % held out, 8 % of the holdout convert in 60 days\n")
+    print(
+        "leads   message   told      +/-     exact   day  interval holds  naive daily  naive once"
+    )
+    rows = []
+    for seed, (leads, factor) in enumerate(
+        [(500, 1.0), (2_000, 1.0), (5_000, 1.0), (2_000, 1.5), (5_000, 1.5), (5_000, 2.0)]
+    ):
+        row = trial(leads, factor, batches, seed)
+        rows.append(row)
+        what = "A/A" if factor == 1 else f"x {factor}"
+        exact = f"{row['promised']:.1%}" if factor == 1 else ""
+        print(
+            f"{leads:<7,} {what:<9} {row['told']:<9.1%} {row['error']:<7.1%} {exact:<7}"
+            f" {row['median_day']:<4} {row['covered']:<15.1%} {row['naive_daily']:<12.1%}"
+            f" {row['naive_once']:.1%}",
+            flush=True,
+        )
+    seconds = round(time.monotonic() - started, 1)
+    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
+    print(f"\n{seconds} s on {machine}")
+    print(json.dumps({"batches": batches, "trials": rows, "seconds": seconds, "machine": machine}))
+
+
+if __name__ == "__main__":
+    main()
