@@ -206,4 +206,7 @@ def measure(batch: BatchIdOrNewest = None, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(result.as_dict(), default=str))
     else:
-        Console().print(result.verdict)
+        console = Console()
+        console.print(result.verdict, soft_wrap=True)
+        for line in result.lines:
+            console.print(line, soft_wrap=True)

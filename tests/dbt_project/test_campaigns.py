@@ -110,6 +110,8 @@ def fill(connection: psycopg.Connection) -> None:
                 (written[41], "won", STARTED - DAY),
                 (written[42], "lost", STARTED + 20 * DAY),
                 (held[9], "won", STARTED + 20 * DAY),
+                # Of leads that converted by an appointment already.
+                *((name, "won", STARTED + 21 * DAY) for name in written[1:10]),
             ]
         ],
     )  # fmt: skip
@@ -123,6 +125,10 @@ def fill(connection: psycopg.Connection) -> None:
                 # Between the approval and the message: no answer to it.
                 (written[13], STARTED + 30 * MINUTE),
             ]
+        ]
+        + [
+            message(f"by-hand-{name}", name, STARTED + DAY, body="shall we talk?", user_id="u1")
+            for name in (written[20], held[20])
         ],
     )
     connection.execute(
@@ -180,15 +186,34 @@ def test_a_campaign_of_one_batch_equals_its_measurement(campaigns: Database) -> 
     assert (told.send.sent, told.send.delivered) == (row["leads_sent"], row["leads_delivered"])
     assert (told.send.converted, told.holdout.converted) == (31, 4)
     assert (told.send.replied, told.holdout.replied, told.send.opted_out) == (12, 2, 1)
-    assert told.interval is not None
     assert row["conversion_difference"] == pytest.approx(told.lift, abs=1e-12)
-    assert (row["difference_low"], row["difference_high"]) == pytest.approx(
-        told.interval, abs=1e-12
+    # A campaign has no end, so its interval is the open-ended one.
+    sizes = told.send.leads, told.holdout.leads
+    for prefix, seen in (
+        ("difference", (told.send.converted, told.holdout.converted)),
+        ("kept_difference", (told.send.appointments, told.holdout.appointments)),
+    ):
+        assert (row[f"{prefix}_low"], row[f"{prefix}_high"]) == pytest.approx(
+            sequential.open_ended_interval(*sizes, *seen), abs=1e-12
+        )
+    assert told.interval is not None
+    assert told.interval[0] > row["difference_low"], "a batch's own is sharper"
+    assert told.conversions is not None
+    assert told.appointments is not None
+    assert told.money is not None
+    assert row["extra_conversions"] == pytest.approx(told.conversions.extra)
+    assert row["extra_appointments"] == pytest.approx(told.appointments.extra)
+    assert row["extra_value_cents"] == told.money.extra_cents
+    assert row["value_difference_cents"] == pytest.approx(told.money.difference)
+    assert (row["value_difference_low_cents"], row["value_difference_high_cents"]) == (
+        pytest.approx(told.money.interval)
     )
+    assert told.contamination.send == {"person": row["send_reached_elsewhere"]} == {"person": 1}
+    assert told.contamination.holdout == {"person": row["holdout_reached_elsewhere"]}
     assert row["verdict"] == "worked"
     assert row["mean_days"] == pytest.approx(told.days)
-    assert (row["send_booked"], row["send_kept"], row["send_won"]) == (35, 30, 2)
-    assert row["send_won_value_cents"] == 2 * 900_050
+    assert (row["send_booked"], row["send_kept"], row["send_won"]) == (35, 30, 11)
+    assert row["send_won_value_cents"] == 11 * 900_050
     assert row["is_sample_ratio_off"] is False
 
 
@@ -222,3 +247,6 @@ def test_batches_and_campaigns_are_judged_by_the_same_figures() -> None:
     assert figures["campaign_min_days"] == sequential.FIRST_LOOK_DAY
     assert figures["campaign_min_leads_per_arm"] == measure.FEWEST_PER_ARM
     assert figures["campaign_min_conversions"] == sequential.FEWEST_CONVERSIONS
+    assert figures["campaign_min_deals"] == measure.FEWEST_DEALS
+    assert figures["campaign_alpha"] == sequential.ALPHA
+    assert figures["campaign_mixture_at"] == sequential.MIXTURE_AT

@@ -41,6 +41,15 @@ surviving as (
 
 ),
 
+identities as (
+
+    select
+        record_lead_id,
+        lead_id
+    from {{ ref('int_lead_identities') }}
+
+),
+
 communications as (
 
     select * from {{ ref('fct_communications') }}
@@ -228,6 +237,75 @@ won_opportunities as (
 
 ),
 
+first_words as (
+
+    select
+        campaign_leads.campaign_id,
+        campaign_leads.lead_id,
+        min(communications.occurred_at) as spoke_at
+    from campaign_leads
+    inner join communications
+        on
+            campaign_leads.lead_id = communications.lead_id
+            and campaign_leads.started_at < communications.occurred_at
+    where communications.direction = 'inbound'
+    group by campaign_leads.campaign_id, campaign_leads.lead_id
+
+),
+
+touches as (
+
+    select
+        coalesce(identities.lead_id, sends.lead_id) as lead_id,
+        sends.batch_id,
+        sends.sent_at as touched_at
+    from sends
+    left join identities on sends.lead_id = identities.record_lead_id
+    where sends.sent_at is not null
+
+    union all
+
+    select
+        lead_id,
+        'none' as batch_id,
+        occurred_at as touched_at
+    from communications
+    where direction = 'outbound' and actor = 'agent'
+
+),
+
+reached_elsewhere as (
+
+    -- What follows the lead's own word is part of what the campaign brought.
+    select distinct
+        campaign_leads.campaign_id,
+        campaign_leads.lead_id
+    from campaign_leads
+    inner join touches
+        on
+            campaign_leads.lead_id = touches.lead_id
+            and campaign_leads.batch_id != touches.batch_id
+            and campaign_leads.started_at < touches.touched_at
+            and campaign_leads.window_ends_at >= touches.touched_at
+    left join first_words
+        on
+            campaign_leads.campaign_id = first_words.campaign_id
+            and campaign_leads.lead_id = first_words.lead_id
+    left join kept_appointments
+        on
+            campaign_leads.campaign_id = kept_appointments.campaign_id
+            and campaign_leads.lead_id = kept_appointments.lead_id
+    left join won_opportunities
+        on
+            campaign_leads.campaign_id = won_opportunities.campaign_id
+            and campaign_leads.lead_id = won_opportunities.lead_id
+    where
+        (first_words.spoke_at is null or touches.touched_at < first_words.spoke_at)
+        and (kept_appointments.kept_at is null or touches.touched_at < kept_appointments.kept_at)
+        and (won_opportunities.won_at is null or touches.touched_at < won_opportunities.won_at)
+
+),
+
 final as (
 
     select
@@ -247,7 +325,8 @@ final as (
         kept_appointments.kept_at,
         won_opportunities.won_at,
         coalesce(kept_appointments.kept_at, won_opportunities.won_at) is not null as is_converted,
-        cast(coalesce(won_opportunities.won_value_cents, 0) as bigint) as won_value_cents
+        cast(coalesce(won_opportunities.won_value_cents, 0) as bigint) as won_value_cents,
+        reached_elsewhere.lead_id is not null as is_reached_elsewhere
     from campaign_leads
     left join replies
         on campaign_leads.campaign_id = replies.campaign_id and campaign_leads.lead_id = replies.lead_id
@@ -263,6 +342,10 @@ final as (
         on
             campaign_leads.campaign_id = won_opportunities.campaign_id
             and campaign_leads.lead_id = won_opportunities.lead_id
+    left join reached_elsewhere
+        on
+            campaign_leads.campaign_id = reached_elsewhere.campaign_id
+            and campaign_leads.lead_id = reached_elsewhere.lead_id
 
 )
 
