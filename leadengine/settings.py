@@ -91,6 +91,9 @@ class Settings(BaseSettings):
     transcription_budget: Annotated[int, Field(ge=0)] = 150
     apollo_budget: Annotated[int, Field(ge=0)] = 20
     writeback_tiers: Annotated[tuple[str, ...], NoDecode] = ("hot", "warm")
+    writeback_tasks_a_day: Annotated[int, Field(ge=0)] = 20
+    writeback_notes: bool = True
+    writeback_workflows: Annotated[tuple[tuple[str, str, str], ...], NoDecode] = ()
     api_token: SecretStr | None = Field(default=None, alias="LEADENGINE_API_TOKEN")
 
     log_level: str = Field(default="INFO", alias="LEADENGINE_LOG_LEVEL")
@@ -103,6 +106,29 @@ class Settings(BaseSettings):
     @classmethod
     def _split_tiers(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("writeback_workflows", mode="before")
+    @classmethod
+    def _split_workflows(cls, value: Any) -> Any:
+        """``tier=workflow`` or ``location/tier=workflow``, by comma."""
+        if not isinstance(value, str):
+            return value
+        entries = []
+        for part in filter(None, (part.strip() for part in value.split(","))):
+            name, _, workflow = part.partition("=")
+            location, _, tier = name.rpartition("/")
+            if tier not in {"hot", "warm", "cool", "cold"} or not workflow:
+                raise ValueError(
+                    f"{part!r} is not tier=workflow_id or location_id/tier=workflow_id"
+                )
+            entries.append((location, tier, workflow))
+        return tuple(entries)
+
+    def workflows_of(self, location_id: str) -> dict[str, str]:
+        """The workflow that leads of a tier enter in a location; its own entries win."""
+        general = {tier: flow for where, tier, flow in self.writeback_workflows if not where}
+        own = {tier: flow for where, tier, flow in self.writeback_workflows if where == location_id}
+        return general | own
 
     @field_validator("writeback_tiers")
     @classmethod

@@ -7,7 +7,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Double, ForeignKey, Identity, MetaData, Text
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Double,
+    ForeignKey,
+    Identity,
+    MetaData,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -205,6 +214,28 @@ class CrmWrite(Base):
     tags: Mapped[list[str]]
     written_at: Mapped[datetime]
     status: Mapped[str]
+
+
+class CrmAction(Base):
+    """A task, note or enrollment in the CRM: the intent, written first, and what became of it."""
+
+    __tablename__ = "crm_actions"
+    __table_args__ = (UniqueConstraint("kind", "once_key"), _OPS)
+
+    action_id: Mapped[UUID] = mapped_column(primary_key=True)
+    location_id: Mapped[str]
+    contact_id: Mapped[str]
+    lead_id: Mapped[str]
+    kind: Mapped[str]
+    once_key: Mapped[str]
+    content: Mapped[dict[str, Any]]
+    status: Mapped[str]
+    attempts: Mapped[int]
+    provider_id: Mapped[str | None]
+    error: Mapped[str | None]
+    created_at: Mapped[datetime]
+    tried_at: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None]
 
 
 class QuarantinedRow(Base):

@@ -250,6 +250,16 @@ class GhlReader(GhlTransport):
         path = f"/contacts/{segment(contact_id)}"
         return self._call("get_contact", Kind.READ, "GET", path, object_in("contact"))
 
+    def list_notes(self, contact_id: str) -> list[JsonObject]:
+        """All notes of a contact, newest first."""
+        path = f"/contacts/{segment(contact_id)}/notes"
+        return self._call("list_notes", Kind.READ, "GET", path, list_in("notes"))
+
+    def list_contact_tasks(self, contact_id: str) -> list[JsonObject]:
+        """All tasks of a contact."""
+        path = f"/contacts/{segment(contact_id)}/tasks"
+        return self._call("list_contact_tasks", Kind.READ, "GET", path, list_in("tasks"))
+
     def get_transcription(self, message_id: str) -> list[JsonObject]:
         """The sentences of a call's transcription, empty if it has none."""
         path = (

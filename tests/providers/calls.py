@@ -46,6 +46,8 @@ GHL_CALLS: dict[str, Callable[[GhlClient], object]] = {
     "new field": lambda c: c.create_custom_field("Lead score", "NUMERICAL"),
     "add tags": lambda c: c.bulk_tags("add", ["c1", "c2"], ["hot"]),
     "remove tags": lambda c: c.bulk_tags("remove", ["c1"], ["hot"]),
+    "notes": lambda c: c.list_notes("c1"),
+    "contact's tasks": lambda c: c.list_contact_tasks("c1"),
     "note": lambda c: c.add_note("c1", "called", user_id="u1"),
     "task": lambda c: c.create_task("c1", "Call Ada", SINCE, body="Why", assigned_to="u1"),
     "upsert": lambda c: c.upsert_contact(firstName="Ada", email=clients.EMAIL_ADDRESS, tags=["a"]),

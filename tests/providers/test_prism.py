@@ -27,7 +27,7 @@ ONCE = RetryPolicy(attempts=1)
 GHL_APPS = {
     "contacts": [
         "contacts", "changed contacts", "contact", "update", "add tags", "remove tags", "note",
-        "task", "upsert", "workflow", "number of contacts",
+        "task", "upsert", "workflow", "number of contacts", "notes", "contact's tasks",
     ],
     "conversations": ["messages", "changed emails", "transcription"],
     "opportunities": ["opportunities", "pipelines"],
