@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence as Ordered
-from dataclasses import dataclass, field, replace
-from datetime import datetime, time
+from dataclasses import dataclass, field
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from activation.hours import next_allowed, recipient_zones
+from activation.hours import Schedule, is_allowed, next_allowed
+from activation.places import Whereabouts, whereabouts
 from activation.rulebook import FrequencyCap, RuleBook
 from activation.types import Candidate, Channel, ChannelState, Decision, Reason, Verdict
 
@@ -22,13 +23,16 @@ _CHANNEL_SENTENCES: dict[Reason, str] = {
     Reason.DND: "Do-not-disturb is set in the CRM for {channel}.",
     Reason.OPTED_OUT: "The newest word for {channel} is an opt-out{when}.",
     Reason.SUPPRESSED_ADDRESS: "The {address} is on the suppression list.",
+    Reason.DO_NOT_CALL: "The {address} is on a do-not-call list{which}.",
     Reason.NO_CONSENT: "No recorded consent for {channel}.",
     Reason.INVALID_PHONE: "No phone number that can take a text.",
+    Reason.LANDLINE: "The phone number is a {line} line, which takes no texts.",
     Reason.INVALID_EMAIL: "No email address that can take mail.",
     Reason.NO_SENDER: "The location has no sender for {channel}.",
 }
+_UNKNOWN = ChannelState(None, is_valid=False)
 # Where no channel is open, the weightiest of the channels' reasons is the lead's.
-_WEIGHT = list(Reason)
+_WEIGHT = {reason: weight for weight, reason in enumerate(Reason)}
 
 
 @dataclass(slots=True)
@@ -50,17 +54,37 @@ class DecisionContext:
     sequence: str
     holdout_share: float
     senders: frozenset[tuple[str, Channel]] | None = None
-    hours: dict[Channel, tuple[time, time] | None] = field(init=False)
-    caps: dict[Channel, list[FrequencyCap]] = field(init=False)
-    needs_consent: dict[Channel, bool] = field(init=False)
+    rules_of: dict[Channel, _ChannelRules] = field(init=False)
 
     def __post_init__(self) -> None:
-        at = self.as_of
-        self.hours = {channel: self.rules.hours(channel, at) for channel in self.channels}
-        self.caps = {channel: self.rules.caps(channel, at) for channel in self.channels}
-        self.needs_consent = {
-            channel: self.rules.needs_consent(channel, at) for channel in self.channels
+        self.rules_of = {
+            channel: _ChannelRules(self.rules, channel, self.as_of) for channel in self.channels
         }
+
+
+class _ChannelRules:
+    """What the rules say of one channel at one moment, looked up once."""
+
+    def __init__(self, rules: RuleBook, channel: Channel, at: datetime) -> None:
+        self._rules, self._channel, self._at = rules, channel, at
+        self._of_states: dict[tuple[str, ...], tuple[Schedule | None, list[FrequencyCap]]] = {}
+        self.needs_consent = rules.needs_consent(channel, at)
+        self.barred_lines = rules.barred_lines(channel, at)
+        self.barred_lists = {
+            consent: rules.barred_lists(channel, at, has_consent=consent)
+            for consent in (True, False)
+        }
+
+    def of(self, states: tuple[str, ...]) -> tuple[Schedule | None, list[FrequencyCap]]:
+        """Hours and caps for a person who may be in any of some states."""
+        found = self._of_states.get(states)
+        if found is None:
+            found = (
+                self._rules.schedule(self._channel, states),
+                self._rules.caps(self._channel, self._at, states),
+            )
+            self._of_states[states] = found
+        return found
 
 
 def is_held_out(lead_id: str, campaign: str, share: float) -> bool:
@@ -90,77 +114,100 @@ def decide(candidate: Candidate, context: DecisionContext) -> Decision:
             break
         blocks.append((reason, channel))
     if chosen is None:
-        reason, channel = min(blocks, key=lambda block: _WEIGHT.index(block[0]))
+        reason, channel = min(blocks, key=lambda block: _WEIGHT[block[0]])
         return _suppress(reason, _channel_sentence(reason, channel, candidate))
-    capped = _capped(candidate, chosen, context)
+    place = _place(candidate)
+    schedule, caps = context.rules_of[chosen].of(place.states)
+    capped = _capped(candidate, caps, context.as_of)
     if capped is not None:
         return _suppress(Reason.FREQUENCY_CAP, capped)
     if is_held_out(candidate.lead_id, context.sequence, context.holdout_share):
         return Decision(Verdict.HOLDOUT, Reason.HOLDOUT, _SENTENCES[Reason.HOLDOUT], chosen)
-    return _send(candidate, chosen, context)
+    return _send(candidate, chosen, context.as_of, place, schedule)
 
 
 def channel_block(
     candidate: Candidate, channel: Channel, context: DecisionContext
 ) -> Reason | None:
     """Why a channel is closed for a candidate; None if it is open."""
-    state = candidate.channels.get(channel, ChannelState(None, is_valid=False))
+    state = candidate.channels.get(channel, _UNKNOWN)
+    rules = context.rules_of[channel]
+    granted = state.consent is not None and state.consent.action == "granted"
     if state.is_dnd:
         return Reason.DND
     if state.address_opted_out or (state.consent and state.consent.action == "revoked"):
         return Reason.OPTED_OUT
     if state.is_suppressed:
         return Reason.SUPPRESSED_ADDRESS
-    if context.needs_consent[channel] and (
-        state.consent is None or state.consent.action != "granted"
-    ):
+    if state.do_not_call and not rules.barred_lists[granted].isdisjoint(state.do_not_call):
+        return Reason.DO_NOT_CALL
+    if rules.needs_consent and not granted:
         return Reason.NO_CONSENT
     if not state.is_valid or not state.address:
         return Reason.INVALID_PHONE if channel is Channel.SMS else Reason.INVALID_EMAIL
+    if state.line_type in rules.barred_lines:
+        return Reason.LANDLINE
     if context.senders is not None and (candidate.location_id, channel) not in context.senders:
         return Reason.NO_SENDER
     return None
 
 
-def _capped(candidate: Candidate, channel: Channel, context: DecisionContext) -> str | None:
-    for cap in context.caps[channel]:
-        since = context.as_of - cap.within
+def _place(candidate: Candidate) -> Whereabouts:
+    phone = candidate.channels.get(Channel.SMS, _UNKNOWN).address
+    return whereabouts(candidate.timezone, candidate.state, phone)
+
+
+def _capped(candidate: Candidate, caps: Ordered[FrequencyCap], as_of: datetime) -> str | None:
+    if not candidate.recent_sends:
+        return None
+    for cap in caps:
+        since = as_of - cap.within
         count = sum(1 for at in candidate.recent_sends if at > since)
         if count >= cap.messages:
             hours = int(cap.within.total_seconds() // 3600)
             return (
                 f"{count} automated message{'s' if count != 1 else ''} in the last {hours} hours;"
-                f" the cap is {cap.messages}."
+                f" the cap is {cap.messages} ({cap.rule_id})."
             )
     return None
 
 
-def _send(candidate: Candidate, channel: Channel, context: DecisionContext) -> Decision:
-    state = candidate.channels[channel]
-    hours = context.hours[channel]
-    now = Decision(
-        Verdict.SEND,
-        Reason.SEND_NOW,
-        f"Consent for {_word(channel)} on record, nothing against it.",
-        channel,
-        state.address,
+def _send(
+    candidate: Candidate,
+    channel: Channel,
+    as_of: datetime,
+    place: Whereabouts,
+    schedule: Schedule | None,
+) -> Decision:
+    address = candidate.channels[channel].address
+    if schedule is not None:
+        at = next_allowed(as_of, place.zones, schedule)
+        if at is None:
+            return _suppress(
+                Reason.QUIET_HOURS, "No hour of the next two weeks is right wherever it may be."
+            )
+        if at != as_of:
+            return _wait(channel, address, as_of, at, place, schedule)
+    return Decision(Verdict.SEND, Reason.SEND_NOW, _CLEAR[channel], channel, address)
+
+
+def _wait(
+    channel: Channel,
+    address: str | None,
+    as_of: datetime,
+    at: datetime,
+    place: Whereabouts,
+    schedule: Schedule,
+) -> Decision:
+    zone = next(
+        (name for name in place.zones if not is_allowed(as_of, (name,), schedule)), place.zones[0]
     )
-    if hours is None:
-        return now
-    phone = candidate.channels.get(Channel.SMS)
-    zones = recipient_zones(candidate.timezone, phone.address if phone else None)
-    at = next_allowed(context.as_of, zones, hours)
-    if at == context.as_of:
-        return now
-    if at is None:
-        return _suppress(Reason.QUIET_HOURS, "No hour of the day is right in every zone it may be.")
-    local = at.astimezone(ZoneInfo(zones[0]))
-    return replace(
-        now,
-        reason=Reason.QUIET_HOURS,
-        sentence=f"Quiet hours now; waits until {local:%a %H:%M} local time ({zones[0]}).",
-        send_at=at,
+    tz = ZoneInfo(zone)
+    rules = ", ".join(schedule.binding(as_of.astimezone(tz).date()))
+    sentence = (
+        f"Quiet hours now; waits until {at.astimezone(tz):%a %H:%M} local time ({zone}; {rules})."
     )
+    return Decision(Verdict.SEND, Reason.QUIET_HOURS, sentence, channel, address, at)
 
 
 def _suppress(reason: Reason, sentence: str | None = None) -> Decision:
@@ -171,8 +218,11 @@ def _channel_sentence(reason: Reason, channel: Channel, candidate: Candidate) ->
     state = candidate.channels.get(channel)
     consent = state.consent if state else None
     when = f" of {consent.occurred_at:%Y-%m-%d}" if consent and reason is Reason.OPTED_OUT else ""
+    lists = ", ".join(state.do_not_call) if state else ""
     return _CHANNEL_SENTENCES[reason].format(
         channel=_word(channel),
+        which=f" ({lists})" if lists else "",
+        line=state.line_type if state else "",
         when=when,
         address="phone number" if channel is Channel.SMS else "email address",
     )
@@ -180,3 +230,8 @@ def _channel_sentence(reason: Reason, channel: Channel, candidate: Candidate) ->
 
 def _word(channel: Channel) -> str:
     return "texts" if channel is Channel.SMS else "email"
+
+
+_CLEAR = {
+    channel: f"Consent for {_word(channel)} on record, nothing against it." for channel in Channel
+}

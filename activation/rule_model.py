@@ -33,6 +33,9 @@ class Hours(BaseModel):
     def _in_order(self) -> Hours:
         if self.earliest >= self.latest:
             raise ValueError("earliest must be before latest")
+        # Where clocks go forward they skip an hour of the night; no opening may lie in it.
+        if self.earliest < time(5):
+            raise ValueError("earliest must be 05:00 or later")
         return self
 
 
@@ -48,13 +51,12 @@ class HoursParameters(Hours):
 
 
 class CapParameters(BaseModel):
-    """At most ``messages`` in any ``hours``; ``per_sequence`` counts only the same subject's."""
+    """At most ``messages`` in any ``hours``, whatever they were about."""
 
     model_config = _STRICT
 
     messages: int = Field(ge=1)
     hours: float = Field(gt=0)
-    per_sequence: bool = False
 
 
 class ConsentParameters(BaseModel):
@@ -80,7 +82,7 @@ class ListParameters(BaseModel):
     model_config = _STRICT
 
     lists: tuple[Literal["internal", "national", "state"], ...] = Field(min_length=1)
-    consent_excepts: bool
+    consent_excepts: bool = False
 
 
 class LineParameters(BaseModel):

@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from activation.rule_model import CapRule, ConsentRule, HoursRule, Rule
+from activation.hours import Schedule
+from activation.rule_model import CapRule, ConsentRule, HoursRule, LineRule, ListRule, Rule
 from activation.types import Channel
 from activation.yaml_lines import line_at, lines_of
 from leadengine.errors import LeadEngineError
@@ -69,8 +70,14 @@ class RuleBook(BaseModel):
         latest = min(rule.parameters.latest for rule in rules)
         return earliest, latest
 
-    def caps(self, channel: Channel, at: datetime) -> list[FrequencyCap]:
-        """The frequency caps for a channel."""
+    def schedule(self, channel: Channel, states: tuple[str, ...]) -> Schedule | None:
+        """The hours for a channel in all of some states at once; None if any hour is right."""
+        return _schedule(self, channel, states)
+
+    def caps(
+        self, channel: Channel, at: datetime, states: tuple[str, ...] = ()
+    ) -> list[FrequencyCap]:
+        """The frequency caps for a channel: those of everywhere and those of the states."""
         return [
             FrequencyCap(
                 rule_id=rule.id,
@@ -78,8 +85,26 @@ class RuleBook(BaseModel):
                 within=timedelta(hours=rule.parameters.hours),
             )
             for rule in self.of_kind("frequency_cap", channel, at)
-            if isinstance(rule, CapRule)
+            if isinstance(rule, CapRule) and (not rule.states or set(rule.states) & set(states))
         ]
+
+    def barred_lists(self, channel: Channel, at: datetime, *, has_consent: bool) -> frozenset[str]:
+        """The kinds of do-not-call lists that keep a person off a channel."""
+        return frozenset(
+            name
+            for rule in self.of_kind("do_not_call", channel, at)
+            if isinstance(rule, ListRule) and not (has_consent and rule.parameters.consent_excepts)
+            for name in rule.parameters.lists
+        )
+
+    def barred_lines(self, channel: Channel, at: datetime) -> frozenset[str]:
+        """The types of line that a channel cannot reach."""
+        return frozenset(
+            name
+            for rule in self.of_kind("line_type", channel, at)
+            if isinstance(rule, LineRule)
+            for name in rule.parameters.refused
+        )
 
     def needs_consent(self, channel: Channel, at: datetime) -> bool:
         """Whether a recorded consent is asked for on a channel."""
@@ -93,6 +118,18 @@ class RuleBook(BaseModel):
         """How far back sends matter to any cap."""
         hours = [rule.parameters.hours for rule in self.rules if isinstance(rule, CapRule)]
         return timedelta(hours=max(hours, default=0.0))
+
+
+@lru_cache(maxsize=4096)
+def _schedule(book: RuleBook, channel: Channel, states: tuple[str, ...]) -> Schedule | None:
+    rules = tuple(
+        rule
+        for rule in book.rules
+        if isinstance(rule, HoursRule)
+        and channel in rule.channels
+        and (not rule.states or set(rule.states) & set(states))
+    )
+    return Schedule(rules) if rules else None
 
 
 def load_rules(folder: Path = RULES_DIR) -> RuleBook:

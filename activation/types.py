@@ -34,10 +34,14 @@ class Reason(StrEnum):
     DND = "dnd"
     OPTED_OUT = "opted_out"
     SUPPRESSED_ADDRESS = "suppressed_address"
+    DO_NOT_CALL = "do_not_call"
     NO_CONSENT = "no_consent"
     INVALID_PHONE = "invalid_phone"
+    LANDLINE = "landline"
     INVALID_EMAIL = "invalid_email"
     NO_SENDER = "no_sender"
+    FAIR_HOUSING = "fair_housing"
+    WORDING = "wording"
     LEAD_CLOSED = "lead_closed"
 
 
@@ -86,6 +90,10 @@ class ChannelState:
     is_suppressed: bool = False
     consent: ConsentRow | None = None
     address_opted_out: bool = False
+    do_not_call: tuple[str, ...] = ()
+    """Kinds of the do-not-call lists that hold the address: internal, national, state."""
+    line_type: str | None = None
+    """What the carrier says the number is, such as ``mobile`` or ``landline``; None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
