@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence as Ordered
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, date, datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from activation.hours import Schedule, is_allowed, next_allowed
@@ -55,17 +56,30 @@ class DecisionContext:
     holdout_share: float
     senders: frozenset[tuple[str, Channel]] | None = None
     rules_of: dict[Channel, _ChannelRules] = field(init=False)
+    openings: dict[tuple[Channel, Whereabouts], _Opening] = field(init=False, repr=False)
+    """When each place opens, from ``as_of`` on: many candidates share few places."""
 
     def __post_init__(self) -> None:
+        day = self.as_of.date()
         self.rules_of = {
-            channel: _ChannelRules(self.rules, channel, self.as_of) for channel in self.channels
+            channel: _channel_rules(self.rules, channel, day) for channel in self.channels
         }
+        self.openings = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """When a text may arrive at a place; ``at`` is None for never, ``sentence`` for at once."""
+
+    at: datetime | None
+    sentence: str | None = None
 
 
 class _ChannelRules:
-    """What the rules say of one channel at one moment, looked up once."""
+    """What the rules say of one channel on one day, looked up once."""
 
-    def __init__(self, rules: RuleBook, channel: Channel, at: datetime) -> None:
+    def __init__(self, rules: RuleBook, channel: Channel, day: date) -> None:
+        at = datetime(day.year, day.month, day.day, tzinfo=UTC)
         self._rules, self._channel, self._at = rules, channel, at
         self._of_states: dict[tuple[str, ...], tuple[Schedule | None, list[FrequencyCap]]] = {}
         self.needs_consent = rules.needs_consent(channel, at)
@@ -85,6 +99,11 @@ class _ChannelRules:
             )
             self._of_states[states] = found
         return found
+
+
+@lru_cache(maxsize=256)
+def _channel_rules(rules: RuleBook, channel: Channel, day: date) -> _ChannelRules:
+    return _ChannelRules(rules, channel, day)
 
 
 def is_held_out(lead_id: str, campaign: str, share: float) -> bool:
@@ -123,7 +142,7 @@ def decide(candidate: Candidate, context: DecisionContext) -> Decision:
         return _suppress(Reason.FREQUENCY_CAP, capped)
     if is_held_out(candidate.lead_id, context.sequence, context.holdout_share):
         return Decision(Verdict.HOLDOUT, Reason.HOLDOUT, _SENTENCES[Reason.HOLDOUT], chosen)
-    return _send(candidate, chosen, context.as_of, place, schedule)
+    return _send(candidate, chosen, context, place, schedule)
 
 
 def channel_block(
@@ -175,39 +194,38 @@ def _capped(candidate: Candidate, caps: Ordered[FrequencyCap], as_of: datetime) 
 def _send(
     candidate: Candidate,
     channel: Channel,
-    as_of: datetime,
+    context: DecisionContext,
     place: Whereabouts,
     schedule: Schedule | None,
 ) -> Decision:
     address = candidate.channels[channel].address
     if schedule is not None:
-        at = next_allowed(as_of, place.zones, schedule)
-        if at is None:
-            return _suppress(
-                Reason.QUIET_HOURS, "No hour of the next two weeks is right wherever it may be."
+        opening = context.openings.get((channel, place))
+        if opening is None:
+            opening = _opening(context.as_of, place, schedule)
+            context.openings[channel, place] = opening
+        if opening.at is None:
+            return _suppress(Reason.QUIET_HOURS, opening.sentence)
+        if opening.sentence is not None:
+            return Decision(
+                Verdict.SEND, Reason.QUIET_HOURS, opening.sentence, channel, address, opening.at
             )
-        if at != as_of:
-            return _wait(channel, address, as_of, at, place, schedule)
     return Decision(Verdict.SEND, Reason.SEND_NOW, _CLEAR[channel], channel, address)
 
 
-def _wait(
-    channel: Channel,
-    address: str | None,
-    as_of: datetime,
-    at: datetime,
-    place: Whereabouts,
-    schedule: Schedule,
-) -> Decision:
-    zone = next(
-        (name for name in place.zones if not is_allowed(as_of, (name,), schedule)), place.zones[0]
-    )
+def _opening(as_of: datetime, place: Whereabouts, schedule: Schedule) -> _Opening:
+    at = next_allowed(as_of, place.zones, schedule)
+    if at is None:
+        return _Opening(None, "No hour of the next two weeks is right wherever it may be.")
+    if at == as_of:
+        return _Opening(at)
+    zone = next(name for name in place.zones if not is_allowed(as_of, (name,), schedule))
     tz = ZoneInfo(zone)
     rules = ", ".join(schedule.binding(as_of.astimezone(tz).date()))
-    sentence = (
-        f"Quiet hours now; waits until {at.astimezone(tz):%a %H:%M} local time ({zone}; {rules})."
+    local = at.astimezone(tz)
+    return _Opening(
+        at, f"Quiet hours now; waits until {local:%a %H:%M} local time ({zone}; {rules})."
     )
-    return Decision(Verdict.SEND, Reason.QUIET_HOURS, sentence, channel, address, at)
 
 
 def _suppress(reason: Reason, sentence: str | None = None) -> Decision:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import holidays
 
 from activation.places import NATIONWIDE, whereabouts
-from activation.rule_model import DayHours, Hours, HoursRule
+from activation.rule_model import DayHours, HoursRule
 
 __all__ = ["NATIONWIDE", "Schedule", "is_allowed", "next_allowed", "recipient_zones"]
 
@@ -73,7 +73,7 @@ def hours_of(rule: HoursRule, day: date) -> DayHours:
         return parameters.saturday
     if parameters.sunday is not None and day.weekday() == 6:
         return parameters.sunday
-    return Hours.model_construct(earliest=parameters.earliest, latest=parameters.latest)
+    return parameters
 
 
 @lru_cache(maxsize=16_384)

@@ -17,6 +17,22 @@ _MOST_ZONES_OF_AN_AREA = 5
 # What a system writes for a person whose zone it does not know.
 _NOWHERE = {"UTC", "Etc/UTC", "GMT", "Etc/GMT"}
 
+_OLD_NAMES = {
+    "US/Eastern": "America/New_York",
+    "US/Central": "America/Chicago",
+    "US/Mountain": "America/Denver",
+    "US/Arizona": "America/Phoenix",
+    "US/Pacific": "America/Los_Angeles",
+    "US/Alaska": "America/Anchorage",
+    "US/Hawaii": "Pacific/Honolulu",
+    "US/Michigan": "America/Detroit",
+    "US/East-Indiana": "America/Indiana/Indianapolis",
+    "EST5EDT": "America/New_York",
+    "CST6CDT": "America/Chicago",
+    "MST7MDT": "America/Denver",
+    "PST8PDT": "America/Los_Angeles",
+}
+
 # A number that may ring anywhere in the country (toll-free, non-geographic) says nothing about
 # where its owner is; these span the fifty states.
 NATIONWIDE = (
@@ -91,8 +107,9 @@ def whereabouts(timezone: str | None, state: str | None, phone: str | None) -> W
 
     A CRM fills a contact's zone from the account's where it knows no better, people keep their
     number when they move, and several states hold that who has one of their numbers lives there:
-    none of the three is sure, so each counts. A state's own zones count unless the contact's zone
-    is one of them. With neither an address nor a telling number, every state of the zones counts.
+    none of the three is sure, so each counts. All of a state's zones count, unless the contact's
+    zone is one of them. With neither an address nor a telling number, every state of the zones
+    counts.
 
     Args:
         timezone: IANA name from the contact; an unknown name is passed over.
@@ -107,13 +124,14 @@ def whereabouts(timezone: str | None, state: str | None, phone: str | None) -> W
 
 @lru_cache(maxsize=131_072)
 def _whereabouts(timezone: str | None, state: str | None, phone: str | None) -> Whereabouts:
-    own = timezone if timezone and timezone not in _NOWHERE and zone(timezone) else None
+    name = _OLD_NAMES.get(timezone or "", timezone)
+    own = name if name and name not in _NOWHERE and zone(name) else None
     zones: list[str] = [own] if own else []
     zones.extend(_area_zones(phone) if phone else ())
-    home = state_code(state)
-    if home is not None and own not in states()[home].zones:
-        zones.extend(states()[home].zones)
-    codes = [code for code in (home, area_state(phone)) if code is not None]
+    codes = [code for code in (state_code(state), area_state(phone)) if code is not None]
+    for code in codes:
+        if own not in states()[code].zones:
+            zones.extend(states()[code].zones)
     if not codes:
         spanned = set(zones or NATIONWIDE)
         codes = [entry.code for entry in states().values() if spanned & set(entry.zones)]
