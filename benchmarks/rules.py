@@ -40,7 +40,8 @@ def _candidates(count: int, now: datetime, at_home: float) -> list[Candidate]:
     home = sorted(states()["FL"].areas)
     for number in range(count):
         is_home = rng.random() < at_home
-        phone = f"+1{rng.choice(home if is_home else areas)}{rng.randrange(200, 999)}{rng.randrange(10_000):04d}"
+        area = rng.choice(home if is_home else areas)
+        phone = f"+1{area}{rng.randrange(200, 999)}{rng.randrange(10_000):04d}"
         granted = ConsentRow(1, "granted" if rng.random() < 0.9 else "revoked", now)
         sms = ChannelState(
             phone,
