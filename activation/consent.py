@@ -16,6 +16,8 @@ from activation.types import SyncReport
 from leadengine.clock import Clock, SystemClock
 from warehouse.database import Database
 
+_BY_TEXT = ("sms_reply", "carrier", "twilio", "twilio:21610")
+
 
 @dataclass(frozen=True, slots=True)
 class OptOut:
@@ -79,6 +81,7 @@ def opt_out(
     actor: str,
     consent_text: str | None = None,
     occurred_at: datetime | None = None,
+    suppress: bool = False,
 ) -> OptOut:
     """Records a word against a channel and cancels what is queued for the lead on it.
 
@@ -97,6 +100,8 @@ def opt_out(
         actor: who records it.
         consent_text: what the person wrote, where there is a text.
         occurred_at: when the person said so; ``at`` if not given.
+        suppress: also puts every address of the person on the list of those never written to, so
+            that the word outlives a record that is deleted and imported again under a new id.
     """
     # The contact that we wrote to: it keeps the word if the person's records come apart again.
     row = connection.execute(
@@ -119,6 +124,10 @@ def opt_out(
     cancelled = cancel_queued(
         connection, lead_id=lead_id, channel=channel, reason="opted_out", at=at
     )
+    if suppress:
+        suppress_person(
+            connection, lead_id=lead_id, channel=channel, reason="opted_out", source=source, at=at
+        )
     if was_new or cancelled:
         audit(
             connection,
@@ -162,6 +171,84 @@ def suppress_address(
     )
 
 
+def suppress_person(
+    connection: psycopg.Connection,
+    *,
+    lead_id: str,
+    channel: str,
+    reason: str,
+    source: str,
+    at: datetime,
+) -> None:
+    """Puts every address of a person's records on the list of those never written to."""
+    if not _has_identities(connection):
+        return
+    connection.execute(
+        load_sql("suppress_person"),
+        {
+            "records": records_of(connection, lead_id),
+            "channel": channel,
+            "reason": reason,
+            "source": source,
+            "at": at,
+        },
+    )
+
+
+def opt_in_again(
+    connection: psycopg.Connection,
+    *,
+    location_id: str,
+    lead_id: str,
+    address: str,
+    evidence_key: str,
+    consent_text: str,
+    at: datetime,
+) -> bool:
+    """Takes back a texted opt-out: who texts START gets what stood before, and nothing more.
+
+    The newest word must be a withdrawal that came by text, and a consent must stand before it:
+    START by itself is no agreement to marketing. Other channels stay as they are.
+
+    Returns:
+        Whether a consent was restored.
+    """
+    rows = connection.execute(
+        "select action, source, contact_id from ops.consent_logs"
+        " where location_id = %s and channel = 'sms' and purpose = 'marketing'"
+        " and location_id || ':' || contact_id = any(%s)"
+        " order by occurred_at desc, action desc, consent_log_id desc",
+        (location_id, records_of(connection, lead_id)),
+    ).fetchall()
+    granted = next((row for row in rows if row[0] == "granted"), None)
+    if not rows or granted is None or rows[0][0] != "revoked" or rows[0][1] not in _BY_TEXT:
+        return False
+    connection.execute(
+        "insert into ops.consent_logs (location_id, lead_id, contact_id, channel, purpose,"
+        " action, source, method, consent_text, occurred_at, known_at, evidence_key, recorded_by)"
+        " values (%s, %s, %s, 'sms', 'marketing', 'granted', 'sms_reply',"
+        " 'texted START after an opt-out by text', %s, %s, %s, %s, 'webhook')"
+        " on conflict (evidence_key) do nothing",
+        (location_id, lead_id, granted[2], consent_text, at, at, evidence_key),
+    )
+    connection.execute(
+        "delete from ops.suppressions where location_id = %s and channel = 'sms' and address = %s"
+        " and reason = 'opted_out' and source = any(%s)",
+        (location_id, address, list(_BY_TEXT)),
+    )
+    audit(
+        connection,
+        at=at,
+        actor="recipient",
+        action="opted_in_again",
+        entity="lead",
+        entity_id=lead_id,
+        location_id=location_id,
+        detail={"channel": "sms"},
+    )
+    return True
+
+
 def cancel_queued(
     connection: psycopg.Connection,
     *,
@@ -179,7 +266,7 @@ def cancel_queued(
         load_sql("cancel_queued"),
         {
             "lead_id": lead_id,
-            "records": _records_of(connection, lead_id),
+            "records": records_of(connection, lead_id),
             "channel": channel,
             "reason": reason,
             "at": at,
@@ -187,15 +274,12 @@ def cancel_queued(
     ).rowcount
 
 
-def _records_of(connection: psycopg.Connection, lead_id: str) -> list[str]:
+def records_of(connection: psycopg.Connection, lead_id: str) -> list[str]:
     """Every record of the person, as ``location:record``.
 
     Only the lead's own while the warehouse is being built anew: a word against must not wait.
     """
-    found = connection.execute(
-        "select to_regclass('intermediate.int_lead_identities') is not null"
-    ).fetchone()
-    if found is None or not found[0]:
+    if not _has_identities(connection):
         return [lead_id]
     rows = connection.execute(
         "select others.record_lead_id from intermediate.int_lead_identities as own"
@@ -204,3 +288,11 @@ def _records_of(connection: psycopg.Connection, lead_id: str) -> list[str]:
         {"lead_id": lead_id},
     ).fetchall()
     return [lead_id, *(row[0] for row in rows)]
+
+
+def _has_identities(connection: psycopg.Connection) -> bool:
+    found = connection.execute(
+        "select to_regclass('intermediate.int_lead_identities') is not null"
+        " and to_regclass('intermediate.int_lead_addresses') is not null"
+    ).fetchone()
+    return bool(found and found[0])

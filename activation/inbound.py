@@ -15,7 +15,8 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from activation.consent import cancel_queued, opt_out, suppress_address
+from activation.consent import cancel_queued, opt_in_again, opt_out, suppress_address
+from activation.queries import load_sql
 from activation.receipts import record_receipt
 from leadengine.clock import Clock
 from leadengine.log import get_logger
@@ -34,7 +35,7 @@ class InboundEvent:
     Attributes:
         provider: ``twilio`` or ``sendgrid``.
         event_id: unique within the provider; the same event told twice has the same.
-        event_type: ``message.received``, ``message.status``, or SendGrid's own word.
+        event_type: ``message.received``, ``message.status``, ``call.status``, or SendGrid's word.
         payload: what the provider said, with ``send_id`` where it carries ours.
     """
 
@@ -90,12 +91,13 @@ def handle_events(database: Database, settings: Settings, clock: Clock) -> int:
 
 
 def _claim(connection: psycopg.Connection) -> dict[str, Any] | None:
+    """The next event, a possible word against first: it does not wait behind receipts."""
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            "select provider, event_id, event_type, payload from ops.webhook_events"
-            " where handled_at is null and handling_error is null"
-            " order by received_at limit 1 for update skip locked"
-        ).fetchone()
+        for query in ("claim_event_urgent", "claim_event"):
+            row = cursor.execute(load_sql(query)).fetchone()
+            if row is not None:
+                return row
+    return None
 
 
 def _handle(
@@ -108,6 +110,9 @@ def _handle(
         _text_received(connection, payload, settings, now)
     elif row["event_type"] == "message.status":
         _text_status(connection, payload, now)
+    elif row["event_type"] == "call.status":
+        # Kept for whoever reads calls; the next load brings the call itself.
+        _text(payload, "CallSid")
     else:
         raise _EventError(f"unknown type {row['event_type']!r}")
 
@@ -117,7 +122,7 @@ def _text_received(
 ) -> None:
     """A reply ends what is queued for the person; a word against counts for all who answer there.
 
-    A text that says START is no new consent to marketing: that takes the words of a form.
+    START takes back an opt-out that came by text; HELP is answered and changes nothing.
     """
     sid, body = _text(form, "MessageSid"), str(form.get("Body", ""))
     person, number = _text(form, "From"), _text(form, "To")
@@ -126,10 +131,17 @@ def _text_received(
         raise _EventError("no location has the number that was texted")
     location = places[0].location_id
     leads = _leads_at(connection, location, "sms", person)
-    row = connection.execute("select ops.opt_out_scope(%s)", (body,)).fetchone()
-    scope = row[0] if row else None
+    row = connection.execute(
+        "select ops.opt_out_scope(%(body)s), ops.keyword(%(body)s)", {"body": body}
+    ).fetchone()
+    scope, keyword = row if row else (None, None)
     if scope is None and form.get("OptOutType") == "STOP":
         scope = "channel"
+    if scope is None and keyword == "help":
+        return
+    if scope is None and (keyword == "start" or form.get("OptOutType") == "START"):
+        _start(connection, location, leads, person, sid, body, now)
+        return
     if scope is None:
         for lead in leads:
             cancel_queued(connection, lead_id=lead, channel=None, reason="replied", at=now)
@@ -156,7 +168,34 @@ def _text_received(
                 consent_text=body,
                 at=now,
                 actor="webhook",
+                suppress=True,
             )
+
+
+def _start(
+    connection: psycopg.Connection,
+    location: str,
+    leads: list[str],
+    person: str,
+    sid: str,
+    body: str,
+    now: datetime,
+) -> None:
+    connection.execute(
+        "update ops.auto_replies set ended_at = %s where location_id = %s and address = %s"
+        " and kind = 'confirmation' and ended_at is null",
+        (now, location, person),
+    )
+    for lead in leads:
+        opt_in_again(
+            connection,
+            location_id=location,
+            lead_id=lead,
+            address=person,
+            evidence_key=f"twilio:{sid}:{lead}:start",
+            consent_text=body,
+            at=now,
+        )
 
 
 def _text_status(connection: psycopg.Connection, form: dict[str, Any], now: datetime) -> None:
@@ -243,6 +282,7 @@ def _against(
         evidence_key=evidence_key,
         at=now,
         actor="webhook",
+        suppress=True,
     )
 
 
@@ -294,11 +334,14 @@ def _text(payload: dict[str, Any], key: str) -> str:
 
 
 def twilio_event(form: dict[str, str], send_id: str | None) -> InboundEvent:
-    """A Twilio callback as an event: a text that came in, or a status of one of ours.
+    """A Twilio callback as an event: a text that came in, a status of one of ours, or a call.
 
     Raises:
-        KeyError: the form has no ``MessageSid``.
+        KeyError: the form has neither ``MessageSid`` nor ``CallSid``.
     """
+    if "MessageSid" not in form and "CallSid" in form:
+        event_id = f"{form['CallSid']}:{form.get('CallStatus', 'unknown')}"
+        return InboundEvent("twilio", event_id, "call.status", dict(form))
     sid = form["MessageSid"]
     if "MessageStatus" in form:
         payload = {**form, **({"send_id": send_id} if send_id else {})}

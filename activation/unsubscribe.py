@@ -137,6 +137,7 @@ def unsubscribe(database: Database, settings: Settings, token: str, clock: Clock
             evidence_key=f"unsubscribe:{lead_id}:{now.isoformat()}",
             at=now,
             actor="recipient",
+            suppress=True,
         )
     return Unsubscribed(lead_id, location_id, result.was_new, result.cancelled)
 

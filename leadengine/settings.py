@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     twilio_account_sid: str | None = None
     twilio_auth_token: SecretStr | None = None
     twilio_from_number: str | None = None
+    twilio_answers_keywords: bool = True
+    twilio_lookups_base_url: str = "https://lookups.twilio.com"
+    line_type_lookups: bool = False
 
     sendgrid_base_url: str = "https://api.sendgrid.com"
     sendgrid_api_key: SecretStr | None = None
@@ -141,6 +144,7 @@ class Settings(BaseSettings):
     @field_validator(
         "ghl_base_url", "twilio_base_url", "sendgrid_base_url", "apollo_base_url",
         "anthropic_base_url", "sandbox_url", "public_url", "booking_url",
+        "twilio_lookups_base_url",
     )  # fmt: skip
     @classmethod
     def _http_url(cls, value: str | None) -> str | None:
@@ -232,6 +236,7 @@ class Settings(BaseSettings):
                 "ghl_webhook_public_key": ghl["webhook_rsa_public_key"],
                 "ghl_webhook_ed25519_public_key": ghl["webhook_ed25519_public_key"],
                 "twilio_base_url": f"{url}/twilio",
+                "twilio_lookups_base_url": f"{url}/twilio",
                 "twilio_account_sid": twilio["account_sid"],
                 "twilio_auth_token": SecretStr(twilio["auth_token"]),
                 "twilio_from_number": locations[0].from_number,

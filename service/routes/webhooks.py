@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Header, HTTPException, Request, Response
 
+from activation.auto_reply import NO_ANSWER, answer
 from activation.inbound import handle_events, sendgrid_events, store_events, twilio_event
 from leadengine.clock import SystemClock
 from leadengine.errors import SettingsError
@@ -55,6 +56,7 @@ def _twilio_form(
 
 @router.post("/twilio/sms")
 @router.post("/twilio/status")
+@router.post("/twilio/voice")
 def twilio(
     request: Request,
     body: RawBody,
@@ -64,15 +66,19 @@ def twilio(
     x_twilio_signature: Annotated[str, Header()] = "",
     send_id: str | None = None,
 ) -> Response:
-    """A text that came in, or the status of one that we sent. Answers with no message."""
+    """A text that came in, the status of one that we sent, or of a call.
+
+    Answers with no message but to an opt-out in plain words and to a request for help.
+    """
     form = _twilio_form(request, body, settings, x_twilio_signature)
     try:
         event = twilio_event(form, send_id)
     except KeyError as error:
         raise HTTPException(400, f"{error.args[0]} is missing") from error
-    store_events(database, [event])
+    is_new = store_events(database, [event]) == 1
     tasks.add_task(_handle, database, settings)
-    return Response("<Response/>", media_type="text/xml", background=tasks)
+    twiml = answer(database, settings, event, SystemClock().now()) if is_new else NO_ANSWER
+    return Response(twiml, media_type="text/xml", background=tasks)
 
 
 @router.post("/sendgrid/events", status_code=204)

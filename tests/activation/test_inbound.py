@@ -9,14 +9,16 @@ from datetime import timedelta
 import httpx
 import pytest
 import uvicorn
+from twilio.request_validator import RequestValidator
 
+from activation.auto_reply import NO_ANSWER, answer
 from activation.inbound import InboundEvent, handle_events, store_events
 from activation.preflight import PreflightError
 from providers.sandbox.launcher import SandboxProcess, start_sandbox
 from service.app import create_app
-from tests.activation.batches import approved, dispatch
+from tests.activation.batches import approved, dispatch, plan
 from tests.activation.conftest import World
-from tests.activation.marts import Lead, add_leads, phone, rows
+from tests.activation.marts import Lead, add_consent, add_leads, phone, rows
 from tests.shared_folder import shared
 
 DAY = 86_400
@@ -228,21 +230,44 @@ def test_words_of_the_mail_provider(
     assert rows(world.database, "select channel, reason from ops.suppressions") == suppressed
 
 
-@pytest.mark.parametrize(
-    ("body", "scope"),
-    [
-        ("stop", "channel"), ("  Stop. ", "channel"), ("QUIT", "channel"), ("End", "channel"),
-        ("revoke", "channel"), ("OPT OUT", "channel"), ("optout please", "channel"),
-        ("Cancel", "channel"), ("UNSUBSCRIBE!", "channel"), ("stopall", "channel"),
-        ("please stop texting me", "channel"), ("don't text me anymore", "channel"),
-        ("Take me off your list", "all"), ("do not contact me", "all"), ("remove me", "all"),
-        ("Can we stop by at 5?", None), ("the weekend works", None), ("I can't stop smiling", None),
-        ("my dog won't stop calling for food", None), ("cancel our 3pm, 4pm is better", None),
-    ],
-)  # fmt: skip
-def test_opt_out_words(world: World, body: str, scope: str | None) -> None:
+CARRIER_WORDS = [
+    "STOP", "stop", "  Stop. ", "STOPALL", "stop all", "UNSUBSCRIBE!", "Cancel", "END", "Quit",
+    "REVOKE", "OPT OUT", "OPTOUT", "opt-out",
+]  # fmt: skip
+CHANNEL_WORDS = (
+    "stop stop|please stop|Stop it|S.T.O.P|Reply STOP|optout please|STOP!!!|unsubcribe"
+    "|please unsubscribe me|please stop texting me|stop messaging me|quit texting me"
+    "|stop sending me these texts|no more texts|don't text me anymore|Don\u2019t text me again"
+    "|do not text this number again|never text me again|I'd like to opt out|opt me out"
+    "|I no longer wish to receive messages|I don't want any more texts|Wrong number"
+    "|you have the wrong number|stop spamming me|stop with the texts|stop calling"
+)
+ALL_WORDS = (
+    "Take me off your list|do not contact me|remove me|please remove my number|delete my number"
+    "|lose my number|leave me alone|stop contacting me|quit bothering me|I withdraw my consent"
+    "|I revoke consent|i don't want to hear from you|Wrong number, remove me"
+)
+NO_WORDS = (
+    "Can we stop by at 5?|the weekend works|I can't stop smiling"
+    "|my dog won't stop calling for food|cancel our 3pm, 4pm is better"
+    "|don't call before noon, text me"
+    "|Can you not send the listing by email but text|don't text me the address, email it"
+    "|he told me to stop calling agents|Is there a bus stop nearby?|end unit please|never mind"
+    "|We'll be remodeling, don't contact the HOA yet|I don't want this one, anything else?"
+    "|Yes|START"
+)
+
+
+def test_opt_out_words(world: World) -> None:
+    told: list[tuple[str, str | None]] = [(word, "channel") for word in CARRIER_WORDS]
+    for words, scope in ((CHANNEL_WORDS, "channel"), (ALL_WORDS, "all"), (NO_WORDS, None)):
+        told += [(text, scope) for text in words.split("|")]
     with world.database.connect() as connection:
-        assert connection.execute("select ops.opt_out_scope(%s)", (body,)).fetchone() == (scope,)
+        heard = [
+            (text, connection.execute("select ops.opt_out_scope(%s)", (text,)).fetchone())
+            for text, _ in told
+        ]
+    assert heard == [(text, (scope,)) for text, scope in told]
 
 
 def test_no_ordinary_text_is_taken_for_an_opt_out(world: World) -> None:
@@ -256,3 +281,131 @@ def test_no_ordinary_text_is_taken_for_an_opt_out(world: World) -> None:
             "select body from ham where ops.opt_out_scope(body) is not null"
         ).fetchall()
     assert flagged == []
+
+
+REPLIES = "select kind, address from ops.auto_replies order by at"
+
+
+def hear(world: World, number: int, body: str, **extra: str) -> str:
+    """A text comes in, is answered and handled; the answer's TwiML."""
+    form = {
+        "MessageSid": f"SM{number}",
+        "From": phone(961),
+        "To": world.settings.locations()[0].from_number or "",
+        "Body": body,
+        **extra,
+    }
+    event = InboundEvent("twilio", f"SM{number}:received", "message.received", form)
+    assert store_events(world.database, [event]) == 1
+    twiml = answer(world.database, world.settings, event, world.clock.now())
+    assert handle_events(world.database, world.settings, world.clock) == 1
+    return twiml
+
+
+def newest(world: World) -> list[tuple[object, ...]]:
+    query = "select action from ops.consent_logs where channel = 'sms' order by consent_log_id desc"
+    return rows(world.database, f"{query} limit 1")
+
+
+def test_an_opt_out_is_confirmed_once_until_the_person_comes_back(world: World) -> None:
+    add_leads(world.database, [Lead("a", world.locations[0], phone=phone(961))])
+    first = hear(world, 1, "please stop texting me")
+    assert "no more texts from us" in first
+    assert "Reply START" in first
+    assert hear(world, 2, "I said stop texting me!") == NO_ANSWER
+    assert newest(world) == [("revoked",)]
+    assert rows(world.database, "select address from ops.suppressions") == [(phone(961),)]
+    assert hear(world, 3, "START") == NO_ANSWER
+    assert newest(world) == [("granted",)]
+    assert rows(world.database, "select address from ops.suppressions") == []
+    assert "no more texts" in hear(world, 4, "Stop texting me now")
+    assert rows(world.database, REPLIES) == [("confirmation", phone(961))] * 2
+
+
+def test_what_twilio_answers_itself_we_leave_to_it(world: World) -> None:
+    add_leads(world.database, [Lead("a", world.locations[0], phone=phone(961))])
+    assert hear(world, 1, "STOP") == NO_ANSWER
+    assert hear(world, 2, "HELP") == NO_ANSWER
+    assert hear(world, 3, "lass mich", OptOutType="STOP") == NO_ANSWER
+    assert newest(world) == [("revoked",)]
+    world.settings = world.settings.model_copy(update={"twilio_answers_keywords": False})
+    assert "no more texts" in hear(world, 4, "STOP")
+    assert "Reply STOP to opt out" in hear(world, 5, "help")
+
+
+def test_start_gives_back_only_what_a_text_took(world: World) -> None:
+    loc = world.locations[0]
+    add_leads(world.database, [Lead("a", loc, phone=phone(961), sms=None)])
+    hear(world, 1, "START")
+    assert rows(world.database, "select count(*) from ops.consent_logs where channel = 'sms'") == [
+        (0,)
+    ]
+    with world.database.connect() as connection:
+        for action, days in (("granted", 90), ("revoked", 30)):
+            at = world.clock.now() - timedelta(days=days)
+            add_consent(connection, f"{loc}:a", "sms", action, at)
+    hear(world, 2, "START")  # the withdrawal came from a form
+    assert newest(world) == [("revoked",)]
+
+
+def test_a_request_for_help_is_no_reply(world: World, service: str) -> None:
+    add_leads(world.database, [Lead("a", world.locations[0], phone=phone(961))])
+    batch = approved(world)
+    hear(world, 1, "HELP")
+    dispatch(world, batch)
+    assert [entry["to"] for entry in world.ledger()] == [phone(961)]
+
+
+def test_a_word_against_outlives_its_record(world: World) -> None:
+    """The contact is deleted and imported again under another id, with a consent: still no text."""
+    loc = world.locations[0]
+    add_leads(world.database, [Lead("a", loc, phone=phone(961))])
+    hear(world, 1, "leave me alone")
+    with world.database.connect() as connection:
+        for table in ("marts.dim_leads", "marts.lead_priorities"):
+            connection.execute(f"delete from {table}".encode())
+        connection.execute("delete from intermediate.int_lead_identities")
+    world.clock.advance(timedelta(days=1))
+    again = Lead("b", loc, phone=phone(961), email="a@example.com")
+    add_leads(world.database, [again], world.clock.now())
+    assert plan(world).reasons == {"suppress:suppressed_address": 1}
+
+
+def test_an_opt_out_does_not_wait_behind_receipts(world: World) -> None:
+    add_leads(world.database, [Lead("a", world.locations[0], phone=phone(961))])
+    receipts = [
+        InboundEvent("twilio", f"SM9{n}:sent", "message.status",
+                     {"MessageSid": f"SM9{n}", "MessageStatus": "sent"})
+        for n in range(300)
+    ]  # fmt: skip
+    store_events(world.database, receipts)
+    form = {
+        "MessageSid": "SM1",
+        "From": phone(961),
+        "To": world.settings.locations()[0].from_number or "",
+        "Body": "STOP",
+    }
+    store_events(world.database, [InboundEvent("twilio", "SM1:received", "message.received", form)])
+    handle_events(world.database, world.settings, world.clock)
+    [(earlier,)] = rows(
+        world.database,
+        "select count(*) from ops.webhook_events where event_type = 'message.status'"
+        " and handled_at < (select handled_at from ops.webhook_events"
+        " where event_id = 'SM1:received')",
+    )
+    assert earlier == 0
+
+
+def test_a_call_is_kept_and_only_if_it_is_signed(world: World, service: str) -> None:
+    token = world.settings.twilio_auth_token
+    assert token is not None
+    url, form = f"{service}/webhooks/twilio/voice", {"CallSid": "CA1", "CallStatus": "completed"}
+    signature = RequestValidator(token.get_secret_value()).compute_signature(url, form)
+    for given, status in ((signature, 200), ("forged", 403)):
+        answered = httpx.post(
+            url, data=form, headers={"X-Twilio-Signature": given}, trust_env=False
+        )
+        assert answered.status_code == status
+    eventually(world, OPEN, [(0,)])
+    kept = "select event_id, event_type, handling_error from ops.webhook_events"
+    assert rows(world.database, kept) == [("CA1:completed", "call.status", None)]
