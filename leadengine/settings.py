@@ -91,6 +91,7 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = Field(default=None, alias="LEADENGINE_SECRET_KEY")
 
     label_days: Annotated[int, Field(ge=1, le=365)] = 60
+    score_vector_days: Annotated[int, Field(ge=1)] = 180
     transcription_budget: Annotated[int, Field(ge=0)] = 150
     apollo_budget: Annotated[int, Field(ge=0)] = 20
     writeback_tiers: Annotated[tuple[str, ...], NoDecode] = ("hot", "warm")

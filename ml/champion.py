@@ -246,14 +246,25 @@ def load_champion(
             f"There is no champion of {tracking.REGISTERED_MODEL}.",
             remedy="Train one: run `leadengine run` or the Dagster job `train`.",
         )
+    champion = load_version(settings, database, version)
+    with _lock:
+        _current[uri] = (monotonic(), champion)
+    return champion
+
+
+def load_version(settings: Settings, database: Database, version: str) -> Champion:
+    """A version of ``lead_conversion`` in native form; fetched once per process.
+
+    Raises:
+        LeadEngineError: there is no such version, or MLflow cannot be used.
+    """
+    uri = tracking.tracking_uri(settings, database)
     with _lock:
         if (uri, version) not in _loaded:
             name = tracking.REGISTERED_MODEL
             model = registry.load_model(f"models:/{name}/{version}", settings, database)
             _loaded[uri, version] = Champion(model, name, version)
-        champion = _loaded[uri, version]
-        _current[uri] = (monotonic(), champion)
-        return champion
+        return _loaded[uri, version]
 
 
 def _split(data: TrainingSet, settings: Settings) -> Split:

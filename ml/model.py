@@ -89,6 +89,11 @@ class LeadModel:
         """The tier of a score."""
         return next((t for t in TIERS[:-1] if score >= self.tiers[t]), TIERS[-1])
 
+    def tiers_of(self, scores: Matrix) -> "np.ndarray[Any, np.dtype[np.str_]]":
+        """The :meth:`tier` of each score."""
+        names = TIERS[:-1]
+        return np.select([scores >= self.tiers[name] for name in names], names, TIERS[-1])
+
     @cached_property
     def feature_version(self) -> str:
         """Digest of the features' names, kinds and levels, in order."""
@@ -101,8 +106,20 @@ class LeadModel:
         SHA-256 over the feature version and the values as little-endian doubles; every missing
         value has the same bytes.
         """
-        values = np.where(np.isnan(row), np.nan, row).astype("<f8")
-        return hashlib.sha256(self.feature_version.encode() + values.tobytes()).hexdigest()
+        return self.digests(row[None, :])[0]
+
+    def digests(self, matrix: Matrix) -> list[str]:
+        """The :meth:`digest` of each row."""
+        values = np.where(np.isnan(matrix), np.nan, matrix).astype("<f8")
+        view = memoryview(values.tobytes())
+        width = values.shape[1] * values.itemsize
+        version = hashlib.sha256(self.feature_version.encode())
+        found = []
+        for start in range(0, len(view), width):
+            one = version.copy()
+            one.update(view[start : start + width])
+            found.append(one.hexdigest())
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""

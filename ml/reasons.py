@@ -1,8 +1,8 @@
 """Why a score is what it is, in words that a broker understands."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from ml.schema import Matrix, is_empty, normalise, parse_number
 TOP = 3
 # Contributions smaller than this (in log-odds) move a score by less than half a percent point.
 _LEAST = 0.02
+# No theme has as many features as would fill these.
+_LOOKED_AT = 64
 
 
 @dataclass(frozen=True)
@@ -43,46 +45,79 @@ class _Entry:
     rules: tuple[_Rule, ...]
 
 
+@dataclass(frozen=True)
+class Explanation:
+    """A score taken apart, in log-odds.
+
+    ``base + other`` and the contributions in ``reasons`` sum to the log-odds of the calibrated
+    score: nothing is left unexplained, and what is not told one by one is told in sum.
+
+    Attributes:
+        reasons: up to ``TOP`` of ``{feature, value, contribution, sentence}``, strongest first, at
+            most one of each theme.
+        base: where every lead starts.
+        other: what all further features add.
+    """
+
+    reasons: list[dict[str, Any]]
+    base: float
+    other: float
+
+    @property
+    def log_odds(self) -> float:
+        """Log-odds of the score."""
+        told: float = sum(reason["contribution"] for reason in self.reasons)
+        return self.base + self.other + told
+
+
 def reasons(
-    model: LeadModel, matrix: Matrix, values: "list[Mapping[str, Any]]"
+    model: LeadModel, matrix: Matrix, values: "Sequence[Mapping[str, Any]]"
 ) -> list[list[dict[str, Any]]]:
-    """The strongest reasons per row, at most one of each theme.
+    """The reasons alone of :func:`explain`."""
+    return [one.reasons for one in explain(model, matrix, values)]
+
+
+def explain(
+    model: LeadModel, matrix: Matrix, values: "Sequence[Mapping[str, Any]]"
+) -> list[Explanation]:
+    """Takes scores apart, one :class:`Explanation` a row.
 
     Args:
         model: the model that scores.
         matrix: rows of :meth:`ml.schema.Schema.encode`.
         values: the same rows' feature values as the warehouse has them.
-
-    Returns:
-        Per row up to ``TOP`` of ``{feature, value, contribution, sentence}``, strongest first.
-        ``contribution`` is in log-odds of the calibrated score: over all features, and with the
-        model's base, contributions sum to exactly that.
     """
-    contributions = model.contributions(matrix)[:, :-1]
-    order = np.argsort(-np.abs(contributions), axis=1, kind="stable")
+    contributions = model.contributions(matrix)
+    totals = contributions.sum(axis=1)
+    order = np.argsort(-np.abs(contributions[:, :-1]), axis=1, kind="stable")[:, :_LOOKED_AT]
     names = model.schema.names
+    catalogue = _catalogue()
+    themes = [catalogue[name].theme if name in catalogue else name for name in names]
     result = []
-    for row, ranked, shares in zip(values, order, contributions, strict=True):
+    for row, ranked, shares, total in zip(
+        values, order.tolist(), contributions, totals.tolist(), strict=True
+    ):
         found: list[dict[str, Any]] = []
-        themes: set[str] = set()
+        told: set[str] = set()
         for i in ranked:
-            name, share = names[i], float(shares[i])
-            theme = _catalogue()[name].theme if name in _catalogue() else name
+            share = round(float(shares[i]), 6)
             if len(found) == TOP or abs(share) < _LEAST:
                 break
-            if theme in themes:
+            if themes[i] in told:
                 continue
-            themes.add(theme)
-            value = row[name]
+            told.add(themes[i])
+            value = _plain(row[names[i]])
             found.append(
                 {
-                    "feature": name,
-                    "value": _plain(value),
-                    "contribution": round(share, 6),
-                    "sentence": sentence(name, value, share),
+                    "feature": names[i],
+                    "value": value,
+                    "contribution": share,
+                    "sentence": sentence(names[i], value, share),
                 }
             )
-        result.append(found)
+        base = float(shares[-1])
+        other = total - base - sum(reason["contribution"] for reason in found)
+        result.append(Explanation(found, base, other))
     return result
 
 
@@ -92,6 +127,7 @@ def sentence(feature: str, value: Any, contribution: float) -> str:
     return said if contribution > 0 else f"Against: {said[0].lower()}{said[1:]}"
 
 
+@lru_cache(maxsize=100_000)
 def describe(feature: str, value: Any) -> str:
     """A feature's value in words, without a full stop."""
     entry = _catalogue().get(feature)

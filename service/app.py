@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from leadengine.errors import LeadEngineError
 from leadengine.log import configure_logging
 from leadengine.settings import Settings, get_settings
+from ml.online import OnlineScorer
 from providers.connection import resolve_settings
 from service.metrics import REQUEST_SECONDS
 from service.routes import health, scores, unsubscribe, webhooks
@@ -34,7 +35,8 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
         app.state.settings = used
         app.state.database = database or open_database(used)
         upgrade(app.state.database)
-        yield
+        with OnlineScorer(app.state.database, used) as app.state.scorer:
+            yield
         app.state.database.engine.dispose()
 
     app = FastAPI(title="Lead engine", version="0.1.0", lifespan=lifespan)

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Request
 
 from leadengine.settings import Settings
+from ml.online import OnlineScorer
 from warehouse.database import Database
 
 _LOOPBACK = {"127.0.0.1", "::1", "testclient"}
@@ -17,6 +18,10 @@ def _settings(request: Request) -> Settings:
 
 def _database(request: Request) -> Database:
     return request.app.state.database  # type: ignore[no-any-return]
+
+
+def _scorer(request: Request) -> OnlineScorer:
+    return request.app.state.scorer  # type: ignore[no-any-return]
 
 
 def _authorised(request: Request) -> None:
@@ -34,4 +39,5 @@ def _authorised(request: Request) -> None:
 
 SettingsDependency = Annotated[Settings, Depends(_settings)]
 DatabaseDependency = Annotated[Database, Depends(_database)]
+ScorerDependency = Annotated[OnlineScorer, Depends(_scorer)]
 Authorised = Depends(_authorised)

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Double,
     ForeignKey,
     Identity,
+    LargeBinary,
     MetaData,
     Text,
     UniqueConstraint,
@@ -32,6 +33,7 @@ class Base(DeclarativeBase):
         list[str]: ARRAY(Text()),
         dict[str, Any]: JSONB(),
         list[dict[str, Any]]: JSONB(),
+        bytes: LargeBinary(),
     }
 
 
@@ -301,7 +303,7 @@ class LoadRun(Base):
 
 
 class LeadScore(Base):
-    """A lead's score at one moment, with the vector and the reasons that made it."""
+    """A lead's score at one moment, the reasons, and where the vector that made it is kept."""
 
     __tablename__ = "lead_scores"
     __table_args__ = _ML
@@ -316,5 +318,47 @@ class LeadScore(Base):
     model_name: Mapped[str]
     model_version: Mapped[str]
     features_digest: Mapped[str]
-    features: Mapped[dict[str, Any]]
+    features: Mapped[dict[str, Any] | None]
+    scored_at: Mapped[datetime]
+    block_id: Mapped[int | None] = mapped_column(BigInteger)
+    block_row: Mapped[int | None]
+    base_log_odds: Mapped[float | None]
+    other_log_odds: Mapped[float | None]
+
+
+class FeatureBlock(Base):
+    """Packed feature vectors of some thousand scored leads of one location."""
+
+    __tablename__ = "feature_blocks"
+    __table_args__ = _ML
+
+    block_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    location_id: Mapped[str]
+    as_of: Mapped[datetime]
+    model_name: Mapped[str]
+    model_version: Mapped[str]
+    row_count: Mapped[int]
+    vectors: Mapped[bytes]
+    stored_at: Mapped[datetime]
+
+
+class OnlineScore(Base):
+    """A score that was asked for alone, with what it is replayed from."""
+
+    __tablename__ = "online_scores"
+    __table_args__ = _ML
+
+    score_id: Mapped[UUID] = mapped_column(primary_key=True)
+    lead_id: Mapped[str]
+    location_id: Mapped[str]
+    as_of: Mapped[datetime]
+    score: Mapped[float]
+    tier: Mapped[str]
+    reasons: Mapped[list[dict[str, Any]]]
+    base_log_odds: Mapped[float]
+    other_log_odds: Mapped[float]
+    model_name: Mapped[str]
+    model_version: Mapped[str]
+    features_digest: Mapped[str]
+    vector: Mapped[bytes | None]
     scored_at: Mapped[datetime]

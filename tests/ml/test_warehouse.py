@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from leadengine.clock import SystemClock
 from leadengine.errors import LeadEngineError
 from leadengine.settings import Settings, load_settings
 from ml import champion as module
@@ -22,8 +23,11 @@ from ml import tracking
 from ml.champion import TrainingResult, has_champion, load_champion, train_from_warehouse
 from ml.evaluation import compare_with_truth
 from ml.model import LeadModel
+from ml.online import UnknownLeadError, score_lead
 from ml.registry import load_model
-from ml.scoring import UnknownLeadError, replay, score_lead, score_open_leads
+from ml.replay import replay_scores
+from ml.score_table import drop_old_vectors
+from ml.scoring import score_open_leads
 from ml.splits import held_out, split_by_time
 from tests.conftest import clone, drop
 from tests.ml.warehouse_rows import count, fill
@@ -116,22 +120,63 @@ def test_a_second_run_of_the_same_moment_changes_nothing(
     first: TrainingResult, warehouse: Database, own_settings: Settings
 ) -> None:
     score_open_leads(warehouse, own_settings)
-    before = scores_of(warehouse).drop(columns="scored_at")
+    places = ["scored_at", "block_id"]
+    before = scores_of(warehouse).drop(columns=places)
     with ThreadPoolExecutor(2) as pool:
         results = list(pool.map(lambda _: score_open_leads(warehouse, own_settings), range(2)))
     assert [result.rows for result in results] == [3000, 3000]
-    pd.testing.assert_frame_equal(scores_of(warehouse).drop(columns="scored_at"), before)
+    pd.testing.assert_frame_equal(scores_of(warehouse).drop(columns=places), before)
 
 
-def test_stored_scores_are_replayed_to_the_bit(
+def test_a_thousand_stored_scores_are_replayed_to_the_bit(
     first: TrainingResult, warehouse: Database, own_settings: Settings
 ) -> None:
     score_open_leads(warehouse, own_settings)
-    champion = load_champion(own_settings, warehouse)
-    scores = scores_of(warehouse).head(1000)
-    for row in scores.itertuples():
-        assert replay(champion, row.features) == (row.score, row.features_digest)
-        assert champion.model.tier(row.score) == row.tier
+    result = replay_scores(warehouse, own_settings, limit=1000)
+    assert (result.replayed, result.differences, result.without_vector) == (1000, (), 0)
+    assert result.versions == ("1",)
+
+
+def test_a_score_that_was_tampered_with_is_told(
+    first: TrainingResult, warehouse: Database, own_settings: Settings
+) -> None:
+    score_open_leads(warehouse, own_settings)
+    lead = scores_of(warehouse).iloc[0]["lead_id"]
+    with warehouse.connect() as connection:
+        connection.execute(
+            "update ml.lead_scores set score = score - 1e-16 * 4 where lead_id = %s", [lead]
+        )
+    (difference,) = replay_scores(warehouse, own_settings, lead_id=lead).differences
+    assert (difference.lead_id, difference.kind, difference.what) == (lead, "batch", "score")
+    assert difference.stored == pytest.approx(difference.replayed, abs=1e-14)
+    assert difference.stored != difference.replayed
+
+
+def test_one_location_alone_gives_what_all_together_give(
+    first: TrainingResult, warehouse: Database, own_settings: Settings
+) -> None:
+    score_open_leads(warehouse, own_settings)
+    places = ["scored_at", "block_id", "block_row"]
+    before = scores_of(warehouse).drop(columns=places)
+    with warehouse.connect() as connection:
+        connection.execute("delete from ml.lead_scores where location_id = 'loc0'")
+    result = score_open_leads(warehouse, own_settings, location_id="loc0")
+    assert (result.rows, result.locations) == (1500, ("loc0",))
+    pd.testing.assert_frame_equal(scores_of(warehouse).drop(columns=places), before)
+    assert replay_scores(warehouse, own_settings, limit=3000).differences == ()
+    with warehouse.connect() as connection:
+        assert count(connection, "ml.feature_blocks") == 2
+
+
+def test_vectors_are_let_go_after_their_time_and_scores_stay(
+    first: TrainingResult, warehouse: Database, own_settings: Settings
+) -> None:
+    score_open_leads(warehouse, own_settings)
+    with warehouse.connect() as connection:
+        drop_old_vectors(connection, SystemClock().now() + timedelta(days=31), days=30)
+    result = replay_scores(warehouse, own_settings, limit=10)
+    assert (result.replayed, result.without_vector) == (0, 10)
+    assert len(scores_of(warehouse)) == 3000
 
 
 def test_reasons_are_stored_with_the_score(
@@ -144,8 +189,10 @@ def test_reasons_are_stored_with_the_score(
     assert {"feature", "value", "contribution", "sentence"} == best["reasons"][0].keys()
     assert best["reasons"][0]["contribution"] > 0
     assert worst["reasons"][0]["contribution"] < 0
-    reason = best["reasons"][0]
-    assert best["features"][reason["feature"]] == reason["value"]
+    for lead in (best, worst):
+        told = sum(reason["contribution"] for reason in lead["reasons"])
+        log_odds = lead["base_log_odds"] + lead["other_log_odds"] + told
+        assert log_odds == pytest.approx(np.log(lead["score"] / (1 - lead["score"])), abs=1e-9)
 
 
 def retrain(
@@ -285,7 +332,7 @@ def test_one_lead_online_equals_the_batch(db: Database, own_settings: Settings) 
     batch = scores_of(db)
     for row in batch.iloc[::23].itertuples():
         online = score_lead(db, own_settings, row.lead_id, as_of=row.as_of)
-        assert online["score"] == pytest.approx(row.score, abs=1e-6)
+        assert online["score"] == row.score
         assert (online["tier"], online["reasons"]) == (row.tier, row.reasons)
         assert online["features_digest"] == row.features_digest
         assert online["model_version"] == row.model_version

@@ -1,0 +1,82 @@
+"""Feature vectors that need not be computed again, each good for exactly what it was made from."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ml.reasons import Explanation
+from ml.schema import Matrix
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one version of the model says of a vector."""
+
+    version: str
+    matrix: Matrix
+    score: float
+    tier: str
+    digest: str
+    explanation: Explanation
+    packed: bytes
+
+
+@dataclass
+class Vector:
+    """A lead's features at a moment.
+
+    Attributes:
+        as_of: the moment, UTC.
+        inputs: digest of the rows that the features were computed from.
+        features: values by name, as the warehouse has them.
+        answer: what the last model that was asked said of them.
+    """
+
+    as_of: datetime
+    inputs: str
+    features: Mapping[str, Any]
+    answer: Answer | None = field(default=None)
+
+
+class FeatureCache:
+    """The newest vector of each of the leads last asked for.
+
+    A vector is given out only for the moment that it is of and for inputs with the digest that it
+    was computed from; both are read from the database at each request. So nothing has to tell the
+    cache of a change, and a change cannot be missed.
+
+    Args:
+        size: how many leads; the one not asked for longest goes first.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._vectors: OrderedDict[str, Vector] = OrderedDict()
+        self._lock = threading.Lock()
+        self.hits = 0
+        self.misses = 0
+
+    def find(self, lead_id: str, as_of: datetime, inputs: str) -> Vector | None:
+        """The lead's vector of that moment and those inputs, if it is here."""
+        with self._lock:
+            vector = self._vectors.get(lead_id)
+            if vector is None or (vector.as_of, vector.inputs) != (as_of, inputs):
+                self.misses += 1
+                return None
+            self._vectors.move_to_end(lead_id)
+            self.hits += 1
+            return vector
+
+    def keep(self, lead_id: str, vector: Vector) -> None:
+        """Puts a vector in the place of the lead's earlier one."""
+        with self._lock:
+            self._vectors[lead_id] = vector
+            self._vectors.move_to_end(lead_id)
+            if len(self._vectors) > self._size:
+                self._vectors.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._vectors)

@@ -1,0 +1,84 @@
+"""Online scores on their way to disk.
+
+A commit that waits for the disk takes milliseconds, many times what the score takes. The scorer's
+commits therefore do not wait (``synchronous_commit = off``), and what PostgreSQL has not yet
+written is kept here: should the server fall over, its last moments are written again when it is
+back. A score is lost only if the server and this process are killed within the same second.
+"""
+
+import threading
+from typing import Any
+
+import psycopg
+
+from ml.score_table import statement
+
+Row = dict[str, Any]
+
+
+class ScoreJournal:
+    """Stored scores of which it is not yet known that they are on disk."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._new: list[Row] = []
+        self._committed: list[Row] = []
+        self._written_up_to: str | None = None
+
+    @property
+    def pending(self) -> int:
+        """Scores that are not known to be on disk."""
+        with self._lock:
+            return len(self._new) + len(self._committed)
+
+    def add(self, row: Row) -> None:
+        """Remembers a row of ``ml.online_scores`` whose transaction was committed."""
+        with self._lock:
+            self._new.append(row)
+
+    def settle(self, connection: psycopg.Connection) -> None:
+        """Lets go of what is on disk by now; called again and again.
+
+        Rows that were committed before the write-ahead log stood at a position are safe once it
+        is flushed up to there.
+
+        Args:
+            connection: in autocommit.
+        """
+        with self._lock:
+            waiting = bool(self._committed)
+            if not waiting:
+                if not self._new:
+                    return
+                self._committed, self._new = self._new, []
+        if not waiting or self._written_up_to is None:
+            found = connection.execute("select pg_current_wal_insert_lsn()::text").fetchone()
+            self._written_up_to = str(found[0]) if found else None
+            return
+        found = connection.execute(
+            "select pg_current_wal_flush_lsn() >= %s::pg_lsn", [self._written_up_to]
+        ).fetchone()
+        if found and found[0]:
+            with self._lock:
+                self._committed.clear()
+                self._written_up_to = None
+
+    def write_again(self, connection: psycopg.Connection) -> int:
+        """After the server was away: stores what it may have lost, waiting for the disk.
+
+        Returns:
+            How many scores had indeed been lost.
+        """
+        with self._lock:
+            rows = [*self._committed, *self._new]
+        lost = 0
+        with connection.transaction():
+            connection.execute("set local synchronous_commit = on")
+            for row in rows:
+                lost += connection.execute(statement("store_online_score.sql"), row).rowcount
+        with self._lock:
+            stored = {row["score_id"] for row in rows}
+            self._new = [row for row in self._new if row["score_id"] not in stored]
+            self._committed.clear()
+            self._written_up_to = None
+        return lost

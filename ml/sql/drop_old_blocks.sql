@@ -1,0 +1,2 @@
+delete from ml.feature_blocks
+where stored_at < %(before)s

@@ -1,0 +1,2 @@
+select nextval(pg_get_serial_sequence('ml.feature_blocks', 'block_id'))
+from generate_series(1, %s)

@@ -1,0 +1,5 @@
+insert into ml.feature_blocks (
+    block_id, location_id, as_of, model_name, model_version, row_count, vectors, stored_at
+)
+overriding system value
+values (%s, %s, %s, %s, %s, %s, %b, %s)
