@@ -17,6 +17,7 @@ from leadengine.log import get_logger
 from leadengine.progress import progress
 from leadengine.settings import Settings
 from ml import registry, tracking
+from ml.drift import fit_bins
 from ml.evaluation import average_precision, brier, evaluate, paired_difference
 from ml.fitting import FitOptions, check_outcomes, fit
 from ml.model import LeadModel
@@ -135,6 +136,7 @@ def train_from_warehouse(
         metrics=metrics.to_dict(),
         judged={"rows": judged.training["rows"], **split.describe()},
         code_revision=registry.code_revision(),
+        bins=_bins(model, data.frame[rows]),
     )
     evidence = registry.Evidence(metrics, label, score, data.digest, split.describe())
     champion = load_champion(settings, database) if _version(client, CHAMPION) else None
@@ -265,6 +267,12 @@ def load_version(settings: Settings, database: Database, version: str) -> Champi
             model = registry.load_model(f"models:/{name}/{version}", settings, database)
             _loaded[uri, version] = Champion(model, name, version)
         return _loaded[uri, version]
+
+
+def _bins(model: LeadModel, frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """What drift is counted in from now on."""
+    matrix = model.schema.encode(frame)
+    return fit_bins(model, matrix, model.predict(matrix))
 
 
 def _split(data: TrainingSet, settings: Settings) -> Split:

@@ -12,7 +12,15 @@ from orchestration.defs.activation.assets import (
 )
 from orchestration.defs.ingestion.assets import imported_leads, source_assets
 from orchestration.defs.ingestion.sensors import new_crm_data
-from orchestration.defs.ml.assets import lead_conversion, lead_scores, scores_are_fresh
+from orchestration.defs.ml.assets import (
+    lead_conversion,
+    lead_scores,
+    location_scores,
+    scores_are_fresh,
+    scores_hold,
+    watch_runs,
+)
+from orchestration.defs.ml.sensors import retrain_when_scores_no_longer_hold
 from orchestration.defs.quality.assets import quarantine
 from orchestration.defs.quality.checks import raw_expectations
 from orchestration.defs.warehouse.assets import (
@@ -33,6 +41,8 @@ defs = dg.Definitions(
         dbt_models,
         lead_conversion,
         lead_scores,
+        location_scores,
+        watch_runs,
         dbt_models_after_scores,
         *histories,
         consent_logs,
@@ -41,9 +51,9 @@ defs = dg.Definitions(
         batch_results,
         crm_writes,
     ],
-    asset_checks=[raw_expectations, scores_are_fresh, ledger_has_no_loose_ends],
+    asset_checks=[raw_expectations, scores_are_fresh, scores_hold, ledger_has_no_loose_ends],
     jobs=ALL_JOBS,
     schedules=ALL_SCHEDULES,
-    sensors=[new_crm_data],
+    sensors=[new_crm_data, retrain_when_scores_no_longer_hold],
     resources={"engine": Engine(), "dbt": dbt_resource()},
 )

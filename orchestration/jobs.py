@@ -34,6 +34,18 @@ train = dg.define_asset_job(
     executor_def=_IN_PROCESS,
     description="Trains a challenger on the warehouse's training set and lets the gate decide.",
 )
+score_location = dg.define_asset_job(
+    "score_location",
+    selection=dg.AssetSelection.assets(["ml", "location_scores"]),
+    executor_def=_IN_PROCESS,
+    description="Scores one location's open leads, for accounts too large for one run.",
+)
+watch = dg.define_asset_job(
+    "watch",
+    selection=dg.AssetSelection.assets(["ml", "watch_runs"]),
+    executor_def=_IN_PROCESS,
+    description="Looks for drift and miscalibration of the scores in use.",
+)
 nurture_batch = dg.define_asset_job(
     "nurture_batch",
     selection=_batch,
@@ -47,4 +59,4 @@ writeback = dg.define_asset_job(
     description="Writes changed scores, tiers and reasons to the CRM.",
 )
 
-ALL_JOBS = [full_refresh, hourly_refresh, train, nurture_batch, writeback]
+ALL_JOBS = [full_refresh, hourly_refresh, train, score_location, watch, nurture_batch, writeback]

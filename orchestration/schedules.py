@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from orchestration.jobs import hourly_refresh, train, writeback
+from orchestration.jobs import hourly_refresh, train, watch, writeback
 from orchestration.switches import schedule_status
 
 refresh_every_hour = dg.ScheduleDefinition(
@@ -26,5 +26,12 @@ train_every_week = dg.ScheduleDefinition(
     execution_timezone="UTC",
     default_status=schedule_status(),
 )
+watch_every_day = dg.ScheduleDefinition(
+    name="watch_every_day",
+    job=watch,
+    cron_schedule="50 8 * * *",
+    execution_timezone="UTC",
+    default_status=schedule_status(),
+)
 
-ALL_SCHEDULES = [refresh_every_hour, write_back_every_hour, train_every_week]
+ALL_SCHEDULES = [refresh_every_hour, write_back_every_hour, train_every_week, watch_every_day]

@@ -362,3 +362,39 @@ class OnlineScore(Base):
     features_digest: Mapped[str]
     vector: Mapped[bytes | None]
     scored_at: Mapped[datetime]
+
+
+class WatchRun(Base):
+    """One look at drift and calibration: what of, what was found."""
+
+    __tablename__ = "watch_runs"
+    __table_args__ = _ML
+
+    watch_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    watched_at: Mapped[datetime]
+    as_of: Mapped[datetime]
+    baseline_as_of: Mapped[datetime]
+    model_name: Mapped[str]
+    model_version: Mapped[str]
+    row_count: Mapped[int]
+    verdict: Mapped[str]
+    summary: Mapped[str]
+    counts: Mapped[dict[str, Any]]
+
+
+class WatchFigure(Base):
+    """One figure of a look."""
+
+    __tablename__ = "watch_figures"
+    __table_args__ = _ML
+
+    watch_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("ml.watch_runs.watch_id", ondelete="CASCADE"), primary_key=True
+    )
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[float]
+    low: Mapped[float | None]
+    high: Mapped[float | None]
+    row_count: Mapped[int]
+    is_alarming: Mapped[bool]

@@ -6,7 +6,9 @@ import dagster as dg
 
 from leadengine.clock import SystemClock
 from ml.champion import train_from_warehouse
+from ml.ripened import as_rows
 from ml.scoring import score_open_leads
+from ml.watch import newest_alarm, watch
 from orchestration.metadata import counts, table
 from orchestration.resources import Engine
 
@@ -45,9 +47,11 @@ def lead_conversion(engine: Engine) -> dg.MaterializeResult[None]:
     retry_policy=dg.RetryPolicy(max_retries=2, delay=5),
     description="Every open lead's score, tier, rank and reasons, as of now.",
 )
-def lead_scores(engine: Engine) -> dg.MaterializeResult[None]:
+def lead_scores(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult[None]:
     """Scores every open lead with the champion."""
     result = score_open_leads(engine.database, engine.settings)
+    # From now on each of them can be scored alone.
+    context.instance.add_dynamic_partitions("location", list(result.locations))
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": result.rows,
@@ -55,6 +59,82 @@ def lead_scores(engine: Engine) -> dg.MaterializeResult[None]:
             "model_version": result.model_version,
             "tiers": counts("tier", result.tiers),
         }
+    )
+
+
+LOCATIONS = dg.DynamicPartitionsDefinition(name="location")
+
+
+@dg.asset(
+    key=["ml", "location_scores"],
+    deps=[["marts", "lead_features"], ["ml", "lead_conversion"]],
+    partitions_def=LOCATIONS,
+    group_name="ml",
+    kinds={"postgres", "lightgbm"},
+    retry_policy=dg.RetryPolicy(max_retries=2, delay=5),
+    description="The scores of one location's open leads, for accounts too large for one run; "
+    "writes that location's rows of ml.lead_scores. Backfill all locations of a new moment.",
+)
+def location_scores(
+    context: dg.AssetExecutionContext, engine: Engine
+) -> dg.MaterializeResult[None]:
+    """Scores the open leads of the partition's location with the champion."""
+    result = score_open_leads(engine.database, engine.settings, location_id=context.partition_key)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": result.rows,
+            "model_version": result.model_version,
+            "tiers": counts("tier", result.tiers),
+        }
+    )
+
+
+@dg.asset(
+    key=["ml", "watch_runs"],
+    deps=[["ml", "lead_scores"]],
+    group_name="ml",
+    kinds={"postgres", "mlflow"},
+    description="Drift of inputs and scores, and calibration of scores whose window is over.",
+)
+def watch_runs(engine: Engine) -> dg.MaterializeResult[None]:
+    """Looks at the newest scores."""
+    look = watch(engine.database, engine.settings)
+    return dg.MaterializeResult(
+        metadata={
+            "verdict": look.verdict,
+            "summary": look.summary,
+            "model_version": look.model_version,
+            "leads": look.rows,
+            "report": dg.MetadataValue.path(look.report),
+            "report_in_mlflow": look.artifact,
+            "most_moved": table(
+                ["column", "PSI", "by chance up to"],
+                [(d.name, f"{d.psi:.3f}", f"{d.by_chance:.3f}") for d in look.drifts[:10]],
+            ),
+            "calibration": table(
+                ["leads", "predicted", "observed", "95 % interval"],
+                [tuple(row.values()) for row in as_rows(look.calibration)]
+                if look.calibration
+                else [],
+            ),
+        }
+    )
+
+
+@dg.asset_check(
+    asset=["ml", "watch_runs"],
+    description="Scores come true, and leads are those that the model was made for.",
+)
+def scores_hold(engine: Engine) -> dg.AssetCheckResult:
+    """Warns where the newest look found drift or miscalibration."""
+    alarm = newest_alarm(engine.database)
+    return dg.AssetCheckResult(
+        passed=alarm is None,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "verdict": alarm.verdict if alarm else "no alarm",
+            "model_version": alarm.model_version if alarm else "-",
+        },
     )
 
 
