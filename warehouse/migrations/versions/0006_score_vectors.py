@@ -1,7 +1,7 @@
 """Feature vectors of stored scores, and scores that were made online.
 
-Revision ID: 0004
-Revises: 0003
+Revision ID: 0006
+Revises: 0005
 """
 
 from pathlib import Path
@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 from alembic import op
 
-revision = "0004"
-down_revision: str | None = "0003"
+revision = "0006"
+down_revision: str | None = "0005"
 branch_labels: str | None = None
 depends_on: str | None = None
 
@@ -20,9 +20,9 @@ _SQL = Path(__file__).parents[1] / "sql"
 def upgrade() -> None:
     """Runs the SQL file."""
     connection: psycopg.Connection = op.get_bind().connection.dbapi_connection  # type: ignore[assignment]
-    connection.cursor().execute((_SQL / "0004_score_vectors.sql").read_bytes())
+    connection.cursor().execute((_SQL / "0006_score_vectors.sql").read_bytes())
 
 
 def downgrade() -> None:
     """Refuses: scores that cannot be replayed without their vectors would stay."""
-    raise RuntimeError("0004 is not reversible; restore a backup instead")
+    raise RuntimeError("0006 is not reversible; restore a backup instead")

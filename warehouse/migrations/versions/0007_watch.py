@@ -1,7 +1,7 @@
 """Looks at drift and calibration, with their history.
 
-Revision ID: 0005
-Revises: 0004
+Revision ID: 0007
+Revises: 0006
 """
 
 from pathlib import Path
@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 from alembic import op
 
-revision = "0005"
-down_revision: str | None = "0004"
+revision = "0007"
+down_revision: str | None = "0006"
 branch_labels: str | None = None
 depends_on: str | None = None
 
@@ -20,7 +20,7 @@ _SQL = Path(__file__).parents[1] / "sql"
 def upgrade() -> None:
     """Runs the SQL file."""
     connection: psycopg.Connection = op.get_bind().connection.dbapi_connection  # type: ignore[assignment]
-    connection.cursor().execute((_SQL / "0005_watch.sql").read_bytes())
+    connection.cursor().execute((_SQL / "0007_watch.sql").read_bytes())
 
 
 def downgrade() -> None:
