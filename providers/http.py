@@ -1,7 +1,7 @@
 """One HTTP request, and what its outcome says about the effect.
 
-All clients but Claude's send through httpx, the official SDKs of Twilio and SendGrid included:
-their transports are replaced, so that one place decides what a failure means.
+All clients but Claude's send through httpx or, below the official SDKs of Twilio and SendGrid,
+through :mod:`providers.wire`; one place decides what a failure means.
 """
 
 from __future__ import annotations
@@ -95,13 +95,23 @@ def send(client: httpx.Client, provider: Provider, request: httpx.Request) -> ht
         response.status_code,
         (time.monotonic() - started) * 1000,
     )
-    if response.is_success:
-        return response
-    body = _json_or_none(response.content)
+    answered(provider, response.status_code, response.headers, response.content)
+    return response
+
+
+def answered(provider: Provider, status: int, headers: Mapping[str, str], content: bytes) -> None:
+    """Lets an answer with a status of 2xx pass.
+
+    Raises:
+        NotSent, Rejected, Unknown: what any other answer means, see :func:`send`.
+    """
+    if 200 <= status < 300:
+        return
+    body = _json_or_none(content)
     raise refusal(
         provider,
-        response.status_code,
-        response.headers,
+        status,
+        headers,
         code=error_code(body),
         reference=error_reference(body),
     )

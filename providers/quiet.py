@@ -9,7 +9,12 @@ from __future__ import annotations
 
 import logging
 
-_BODIES = ("python_http_client.client", "anthropic._base_client", "twilio.http_client")
+_BODIES = (
+    "python_http_client.client",
+    "anthropic._base_client",
+    "twilio.http_client",
+    "urllib3.connectionpool",
+)
 _URLS = ("httpx", "httpx2")
 
 

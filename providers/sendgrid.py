@@ -6,20 +6,19 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.message import Message
 from functools import partial
 from typing import Any, Literal, TypeVar
 from urllib.request import Request
 
-import httpx
 import python_http_client
 from pydantic import SecretStr
 from sendgrid import SendGridAPIClient
 
 from providers.core import ONE_TRY, Bucket, Channel, Kind, RetryPolicy
-from providers.http import JsonObject, Provider, bad_answer, must_advance, new_client, send
+from providers.http import JsonObject, Provider, bad_answer, must_advance
 from providers.limits import DEFAULT_LIMITS, RateLimit, RateLimiter
 from providers.quiet import silence
+from providers.wire import Wire, WireAnswer
 
 T = TypeVar("T")
 
@@ -75,32 +74,29 @@ class EmailMessage:
 class _Answer:
     """What the SDK expects of urllib's answer."""
 
-    def __init__(self, response: httpx.Response) -> None:
-        self._response = response
+    def __init__(self, answer: WireAnswer) -> None:
+        self._answer = answer
 
     def getcode(self) -> int:
-        return self._response.status_code
+        return self._answer.status
 
     def read(self) -> bytes:
-        return self._response.content
+        return self._answer.body
 
-    def info(self) -> Message:
-        headers = Message()
-        for name, value in self._response.headers.items():
-            headers[name] = value
-        return headers
+    def info(self) -> Mapping[str, str]:
+        return self._answer.headers
 
 
 class _Transport(python_http_client.Client):  # type: ignore[misc]  # the SDK is untyped
     """The SDK's HTTP client, sending through ours: no redirect, our timeouts, our failures."""
 
-    def __init__(self, http: httpx.Client, **options: Any) -> None:
+    def __init__(self, wire: Wire, **options: Any) -> None:
         super().__init__(**options)
-        self._http = http
+        self._wire = wire
 
     def _build_client(self, name: str | None = None) -> _Transport:
         return _Transport(
-            self._http,
+            self._wire,
             host=self.host,
             version=self._version,
             # A copy: the SDK adds headers to it, and clients are used by several threads.
@@ -114,13 +110,14 @@ class _Transport(python_http_client.Client):  # type: ignore[misc]  # the SDK is
         request: Request,
         timeout: float | None = None,  # noqa: ARG002
     ) -> _Answer:
-        built = self._http.build_request(
-            request.get_method(),
-            request.full_url,
-            content=request.data if isinstance(request.data, bytes) else None,
-            headers=dict(request.header_items()),
+        return _Answer(
+            self._wire.send(
+                request.get_method(),
+                request.full_url.removeprefix(self.host),
+                body=request.data if isinstance(request.data, bytes) else None,
+                headers=dict(request.header_items()),
+            )
         )
-        return _Answer(send(self._http, SENDGRID, built))
 
 
 class SendGridClient:
@@ -148,10 +145,10 @@ class SendGridClient:
         policy: RetryPolicy | None = None,
     ) -> None:
         silence()
-        self._http = new_client(base_url)
+        self._wire = Wire(base_url, SENDGRID)
         sdk = SendGridAPIClient(api_key.get_secret_value(), host=base_url)
         self._api: Any = _Transport(
-            self._http, host=base_url, request_headers=sdk._default_headers, version=3
+            self._wire, host=base_url, request_headers=sdk._default_headers, version=3
         )
         self._send_bucket = Bucket("sendgrid:send", send_limit.with_margin())
         self._activity_bucket = Bucket("sendgrid:activity", activity_limit.with_margin())
@@ -164,7 +161,7 @@ class SendGridClient:
 
     def close(self) -> None:
         """Closes the connections."""
-        self._http.close()
+        self._wire.close()
 
     def ping(self) -> None:
         """One cheap authenticated call, not repeated.

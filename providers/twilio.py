@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
-import httpx
 from pydantic import SecretStr
 from twilio.base.exceptions import TwilioException
 from twilio.http import HttpClient
@@ -18,9 +17,10 @@ from twilio.rest import Client
 
 from leadengine.log import get_logger
 from providers.core import ONE_TRY, Bucket, Channel, Kind, RetryPolicy
-from providers.http import JsonObject, Provider, bad_answer, must_advance, new_client, send
+from providers.http import JsonObject, Provider, bad_answer, must_advance
 from providers.limits import DEFAULT_LIMITS, RateLimit, RateLimiter
 from providers.quiet import silence
+from providers.wire import Wire
 
 T = TypeVar("T")
 
@@ -42,9 +42,9 @@ class _Transport(HttpClient):  # type: ignore[misc]  # the SDK is untyped
     It logs no request, unlike the SDK's own, whose log lines hold phone numbers.
     """
 
-    def __init__(self, http: httpx.Client) -> None:
+    def __init__(self, wire: Wire) -> None:
         super().__init__(get_logger("providers.twilio"), False)
-        self._http = http
+        self._wire = wire
 
     def request(
         self,
@@ -59,12 +59,15 @@ class _Transport(HttpClient):  # type: ignore[misc]  # the SDK is untyped
     ) -> Response:
         """One request; the SDK only ever sees an answer with status 2xx."""
         parts = urlsplit(uri)
-        path = parts.path + (f"?{parts.query}" if parts.query else "")
-        request = self._http.build_request(
-            method, path, params=params or None, data=data or None, headers=headers
+        query = "&".join(part for part in (parts.query, _form(params)) if part)
+        sent = {name: str(value) for name, value in (headers or {}).items()}
+        body = _form(data).encode() if data else None
+        if body is not None:
+            sent.setdefault("Content-Type", "application/x-www-form-urlencoded")
+        answer = self._wire.send(
+            method, parts.path + (f"?{query}" if query else ""), body=body, headers=sent
         )
-        response = send(self._http, TWILIO, request)
-        return Response(response.status_code, response.text, response.headers)
+        return Response(answer.status, answer.body.decode("utf-8", "replace"), answer.headers)
 
 
 class TwilioClient:
@@ -91,8 +94,8 @@ class TwilioClient:
     ) -> None:
         silence()
         secret = auth_token.get_secret_value()
-        self._http = new_client(base_url, auth=(account_sid, secret))
-        self._sdk: Any = Client(account_sid, secret, http_client=_Transport(self._http))
+        self._wire = Wire(base_url, TWILIO, auth=(account_sid, secret))
+        self._sdk: Any = Client(account_sid, secret, http_client=_Transport(self._wire))
         self._account_sid = account_sid
         self._channel = Channel(
             TWILIO.name,
@@ -103,7 +106,7 @@ class TwilioClient:
 
     def close(self) -> None:
         """Closes the connections."""
-        self._http.close()
+        self._wire.close()
 
     def ping(self) -> None:
         """One cheap authenticated call, not repeated.
@@ -212,6 +215,12 @@ class TwilioClient:
                 raise bad_answer(TWILIO) from None
 
         return self._channel.call(operation, kind, understood, policy=policy)
+
+
+def _form(fields: Mapping[str, Any] | None) -> str:
+    """Fields as Twilio takes them; a list becomes a repeated field."""
+    given = {name: value for name, value in (fields or {}).items() if value is not None}
+    return urlencode(given, doseq=True)
 
 
 def _with_records(read: Callable[[], Any]) -> tuple[Any, list[JsonObject]]:

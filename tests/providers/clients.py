@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx
+import urllib3
 from pydantic import SecretStr
 
 from providers.apollo import ApolloClient
@@ -63,4 +64,7 @@ def claude(url: str, policy: RetryPolicy = QUICK) -> ClaudeClient:
 
 def hurry(client: object, seconds: float) -> None:
     """Shortens how long ``client`` waits for an answer."""
-    client._http.timeout = httpx.Timeout(seconds)  # type: ignore[attr-defined]
+    if hasattr(client, "_wire"):
+        client._wire.timeout = urllib3.Timeout(seconds)
+    else:
+        client._http.timeout = httpx.Timeout(seconds)  # type: ignore[attr-defined]

@@ -282,7 +282,9 @@ def test_neither_errors_nor_logs_tell_secrets_or_personal_data(
     # Everything that any library logs, at its most talkative.
     caplog.set_level(logging.DEBUG)
     for name in list(logging.root.manager.loggerDict):
-        if name.startswith(("twilio", "python_http_client", "anthropic", "httpx", "httpcore")):
+        if name.startswith(
+            ("twilio", "python_http_client", "anthropic", "httpx", "httpcore", "urllib3")
+        ):
             caplog.set_level(logging.DEBUG, logger=name)
     server.default = fault
     told: list[str] = []
