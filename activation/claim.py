@@ -1,7 +1,9 @@
-"""Claims the next message that is due and judges it once more, at the moment of sending."""
+"""Claims messages that are due and judges each once more, at the moment of sending."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,6 +14,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from activation.audit import audit
+from activation.changes import TemplateVersions, changed_since_plan
 from activation.consent import consent_hash
 from activation.decide import DecisionContext, decide
 from activation.liveness import lock_key
@@ -26,13 +29,19 @@ class Claimed(StrEnum):
     CLEARED = "cleared"
     CANCELLED = "cancelled"
     POSTPONED = "postponed"
+    AFTER_ANOTHER = "after_another"
+    """Another message to the same person was claimed with it and goes first."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """A claimed message that may be sent now."""
+    """A claimed message that may be sent now.
+
+    ``cleared_at`` is by the machine's monotonic clock, in seconds: a clearance does not keep.
+    """
 
     send_id: UUID
+    batch_id: UUID
     lead_id: str
     location_id: str
     channel: Channel
@@ -41,7 +50,9 @@ class OutgoingMessage:
     subject: str | None
     body: str
     attempts: int
+    worker: str
     template_id: str | None = None
+    cleared_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,36 +60,82 @@ class Claim:
     """A message and what is to be done with it; ``reason`` where it is not to be sent now."""
 
     result: Claimed
-    batch_id: UUID
     message: OutgoingMessage
     reason: str | None = None
 
 
-def claim_next(
+def claim_batch(
     connection: psycopg.Connection,
     *,
     worker: str,
-    batch_id: UUID | None,
+    channel: Channel,
+    from_address: str,
+    most: int,
     now: datetime,
     rules: RuleBook,
-) -> Claim | None:
-    """Claims one due message, checks it anew, and commits. None when nothing is due.
+    templates: TemplateVersions,
+) -> list[Claim]:
+    """Claims up to ``most`` due messages of a sender, checks each anew, and commits.
 
-    Claim and check are one transaction: a word against that was committed before it is seen, and
-    one committed later finds the message on its way. What is no longer allowed is cancelled, what
-    is not allowed yet goes back with a later time; a message that is cleared carries the consent
-    row, its hash and the rule version that cleared it.
+    Claims and checks are one transaction: a word against that was committed before it is seen,
+    and one committed later finds the message on its way. What is no longer allowed is cancelled,
+    what is not allowed yet goes back with a later time; a message that is cleared carries the
+    consent row, its hash and the rule version that cleared it.
+
+    Args:
+        connection: not in a transaction.
+        worker: whose lock is held; without it nothing is claimed.
+        channel: of the messages.
+        from_address: of the messages.
+        most: how many to claim at most.
+        now: the moment, aware.
+        rules: the rule book.
+        templates: tells the templates' versions now.
     """
     parameters = {
-        "worker": worker, "batch_id": batch_id, "now": now, "lock_key": lock_key(worker),
+        "worker": worker, "channel": channel.value, "from_address": from_address, "now": now,
+        "most": most, "lock_key": lock_key(worker),
     }  # fmt: skip
-    with connection.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(load_sql("claim"), parameters).fetchone()
-    if row is None:
-        connection.rollback()
-        return None
-    message = OutgoingMessage(
+    with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(load_sql("claim"), parameters).fetchall()
+        if not rows:
+            return []
+        send_ids = [row["send_id"] for row in rows]
+        cursor.execute(load_sql("lock_people"), {"send_ids": send_ids})
+        # Read after the locks are held: what other workers decided about these people is seen.
+        facts = {
+            row["send_id"]: row
+            for row in cursor.execute(
+                load_sql("recheck"),
+                {"send_ids": send_ids, "now": now, "cap_window": rules.cap_window()},
+            )
+        }
+        # The claim returns rows in no order of its own.
+        rows.sort(key=lambda row: (row["not_before"], -(row["score"] or 0.0), row["send_id"]))
+        cleared_at = time.monotonic()
+        claims: list[Claim] = []
+        proofs: list[tuple[UUID, dict[str, Any] | None]] = []
+        people: set[str] = set()
+        for row in rows:
+            message = _message(row, worker, cleared_at)
+            known = facts[message.send_id]
+            if known["person_id"] in people:
+                _give_back(connection, message)
+                claims.append(Claim(Claimed.AFTER_ANOTHER, message))
+                continue
+            people.add(known["person_id"])
+            decision = _judge(row, known, now, rules, templates)
+            claims.append(_apply(connection, message, decision, now))
+            if claims[-1].result is Claimed.CLEARED:
+                proofs.append((message.send_id, known["consent"]))
+        _clear(connection, proofs, rules)
+    return claims
+
+
+def _message(row: dict[str, Any], worker: str, cleared_at: float) -> OutgoingMessage:
+    return OutgoingMessage(
         send_id=row["send_id"],
+        batch_id=row["batch_id"],
         lead_id=row["lead_id"],
         location_id=row["location_id"],
         channel=Channel(row["channel"]),
@@ -88,45 +145,50 @@ def claim_next(
         body=row["body"],
         attempts=row["attempts"],
         template_id=row["template_id"],
+        worker=worker,
+        cleared_at=cleared_at,
     )
-    decision, consent = _judge(connection, row, now, rules)
+
+
+def _apply(
+    connection: psycopg.Connection, message: OutgoingMessage, decision: Decision, now: datetime
+) -> Claim:
     if decision.verdict is not Verdict.SEND:
         _cancel(connection, message, decision, now)
-        result = Claim(Claimed.CANCELLED, row["batch_id"], message, decision.reason)
-    elif decision.send_at is not None:
-        connection.execute(
-            "update ops.sends set status = 'intent', status_reason = %s, not_before = %s,"
-            " claimed_by = null, claimed_at = null, attempts = attempts - 1 where send_id = %s",
-            (decision.reason.value, decision.send_at, message.send_id),
-        )
-        result = Claim(Claimed.POSTPONED, row["batch_id"], message, decision.reason)
-    else:
-        connection.execute(
-            "update ops.sends set consent_log_id = %s, consent_hash = %s, rule_version = %s"
-            " where send_id = %s",
-            (
-                consent["consent_log_id"] if consent else None,
-                consent_hash(consent) if consent else None,
-                rules.version,
-                message.send_id,
-            ),
-        )
-        result = Claim(Claimed.CLEARED, row["batch_id"], message)
-    connection.commit()
-    return result
+        return Claim(Claimed.CANCELLED, message, decision.reason)
+    if decision.send_at is not None:
+        _give_back(connection, message, decision.send_at, decision.reason.value)
+        return Claim(Claimed.POSTPONED, message, decision.reason)
+    return Claim(Claimed.CLEARED, message)
+
+
+def _clear(
+    connection: psycopg.Connection,
+    proofs: Sequence[tuple[UUID, dict[str, Any] | None]],
+    rules: RuleBook,
+) -> None:
+    if not proofs:
+        return
+    connection.execute(
+        load_sql("clear"),
+        {
+            "send_ids": [send_id for send_id, _ in proofs],
+            "consent_log_ids": [row["consent_log_id"] if row else None for _, row in proofs],
+            "consent_hashes": [consent_hash(row) if row else None for _, row in proofs],
+            "rule_version": rules.version,
+        },
+    )
 
 
 def _judge(
-    connection: psycopg.Connection, send: dict[str, Any], now: datetime, rules: RuleBook
-) -> tuple[Decision, dict[str, Any] | None]:
-    parameters = {
-        key: send[key] for key in ("send_id", "lead_id", "location_id", "channel", "to_address")
-    } | {"now": now, "cap_window": rules.cap_window()}
-    with connection.cursor(row_factory=dict_row) as cursor:
-        facts = cursor.execute(load_sql("recheck"), parameters).fetchone()
-    if facts is None:
-        gone = Decision(Verdict.SUPPRESS, Reason.LEAD_CLOSED, "The lead no longer exists.")
-        return gone, None
+    send: dict[str, Any],
+    facts: dict[str, Any],
+    now: datetime,
+    rules: RuleBook,
+    templates: TemplateVersions,
+) -> Decision:
+    if not facts["is_known"]:
+        return Decision(Verdict.SUPPRESS, Reason.LEAD_CLOSED, "The lead no longer exists.")
     channel = Channel(send["channel"])
     consent = facts["consent"]
     state = ChannelState(
@@ -160,7 +222,24 @@ def _judge(
     )
     # The holdout was drawn when the batch was planned; here only the rules speak.
     context = DecisionContext(now, [channel], rules, send["sequence"], holdout_share=0.0)
-    return decide(candidate, context), consent
+    decision = decide(candidate, context)
+    if decision.verdict is not Verdict.SEND:
+        return decision
+    return changed_since_plan(send, facts, templates) or decision
+
+
+def _give_back(
+    connection: psycopg.Connection,
+    message: OutgoingMessage,
+    not_before: datetime | None = None,
+    reason: str | None = None,
+) -> None:
+    connection.execute(
+        "update ops.sends set status = 'intent', status_reason = %s,"
+        " not_before = coalesce(%s, not_before), claimed_by = null, claimed_at = null,"
+        " attempts = attempts - 1 where send_id = %s",
+        (reason, not_before, message.send_id),
+    )
 
 
 def _cancel(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,6 +14,7 @@ from activation.audit import audit
 from activation.claim import OutgoingMessage
 from activation.consent import opt_out, suppress_address
 from activation.policy import DispatchPolicy
+from activation.queries import load_sql
 from activation.senders import Sender
 from activation.templating import TemplateLibrary
 from activation.types import Channel
@@ -37,6 +39,8 @@ class Result(StrEnum):
     REJECTED = "rejected"
     UNSETTLED = "unsettled"
     HALT = "halt"
+    STALE = "stale"
+    """Not handed over: its check was too long ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,7 @@ class Courier:
             from_number=message.from_address,
             body=message.body,
             status_callback=status_callback(self._settings, str(message.send_id)),
+            paced=True,
         )
         return receipt.sid
 
@@ -129,7 +134,8 @@ class Courier:
                     "location_id": message.location_id,
                 },
                 headers=list_unsubscribe_headers(url),
-            )
+            ),
+            paced=True,
         )
 
 
@@ -141,49 +147,74 @@ def status_callback(settings: Settings, send_id: str) -> str | None:
     return f"{settings.public_url}/webhooks/twilio/status?send_id={send_id}"
 
 
-def record(
+def record_all(
     connection: psycopg.Connection,
-    message: OutgoingMessage,
-    outcome: Outcome,
+    finished: Sequence[tuple[OutgoingMessage, Outcome]],
     *,
-    worker: str,
     now: datetime,
     policy: DispatchPolicy,
-) -> str:
-    """Writes down what came of a message, and commits. Returns the row's new status.
+) -> list[str]:
+    """Writes down what came of messages, in one transaction. Returns the rows' new statuses.
 
     A receipt is only written over the claim it belongs to.
     """
-    status, reason = _new_status(message, outcome, policy)
-    if outcome.result is Result.SENT:
-        connection.execute(
-            "update ops.sends set status = 'sent', provider_message_id = %s, sent_at = %s,"
-            " settled_at = %s, status_reason = null"
-            " where send_id = %s and claimed_by = %s and status in ('claimed', 'unsettled')",
-            (outcome.message_id, now, now, message.send_id, worker),
-        )
-    elif status == "intent":
+    statuses = [_new_status(message, outcome, policy) for message, outcome in finished]
+    with connection.transaction():
+        sent = [one for one in finished if one[1].result is Result.SENT]
+        if sent:
+            connection.execute(
+                load_sql("record_sent"),
+                {
+                    "send_ids": [message.send_id for message, _ in sent],
+                    "message_ids": [outcome.message_id for _, outcome in sent],
+                    "workers": [message.worker for message, _ in sent],
+                    "now": now,
+                },
+            )
+        for (message, outcome), (status, reason) in zip(finished, statuses, strict=True):
+            if status != "sent":
+                _record_one(connection, message, outcome, status, reason, now, policy)
+    return [status for status, _ in statuses]
+
+
+def _record_one(
+    connection: psycopg.Connection,
+    message: OutgoingMessage,
+    outcome: Outcome,
+    status: str,
+    reason: str | None,
+    now: datetime,
+    policy: DispatchPolicy,
+) -> None:
+    if status == "intent":
+        is_retry = outcome.result is not Result.STALE
         wait = max(policy.backoff(message.attempts), outcome.retry_after)
-        counts = outcome.was_tried and outcome.result is not Result.HALT
+        counts = outcome.was_tried and outcome.result is Result.RETRY
         connection.execute(
-            "update ops.sends set status = 'intent', status_reason = %s, not_before = %s,"
+            "update ops.sends set status = 'intent', status_reason = %s,"
+            " not_before = coalesce(%s, not_before),"
             " attempts = attempts - %s, claimed_by = null, claimed_at = null"
             " where send_id = %s and claimed_by = %s and status = 'claimed'",
-            (reason, now + wait, int(not counts), message.send_id, worker),
+            (
+                reason,
+                now + wait if is_retry else None,
+                int(not counts),
+                message.send_id,
+                message.worker,
+            ),
         )
+        if not is_retry:
+            return
     else:
         settled = now if status in {"rejected", "failed"} else None
         connection.execute(
             "update ops.sends set status = %s, status_reason = %s, settled_at = %s"
             " where send_id = %s and claimed_by = %s and status = 'claimed'",
-            (status, reason, settled, message.send_id, worker),
+            (status, reason, settled, message.send_id, message.worker),
         )
     if status == "rejected":
         _learn(connection, message, outcome, now)
-    if status != "sent":
-        _audit(connection, message, status, reason, now)
-    connection.commit()
-    return status
+    _audit(connection, message, status, reason, now)
 
 
 def _new_status(
@@ -196,6 +227,7 @@ def _new_status(
         Result.SENT: "sent",
         Result.RETRY: "intent",
         Result.HALT: "intent",
+        Result.STALE: "intent",
         Result.REJECTED: "rejected",
         Result.UNSETTLED: "unsettled",
     }[outcome.result]

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-import psycopg
-
 from activation.audit import audit
-from activation.claim import Claimed, claim_next
-from activation.deliver import Courier, Outcome, Result, record
+from activation.changes import template_versions
+from activation.deliver import Courier
 from activation.intents import queue_batch
-from activation.liveness import living_worker
-from activation.policy import DispatchPolicy, policy_for
+from activation.policy import DispatchPolicy, policy_for, segment_limits
 from activation.preflight import Preflight
-from activation.rulebook import RuleBook, current_rules
+from activation.rulebook import current_rules
 from activation.senders import Sender, senders
+from activation.sending import Sending, Tally
 from activation.settle import LookupMemory, settle
+from activation.templating import TemplateLibrary
 from activation.types import DispatchReport, SettleReport
 from activation.unsubscribe import secret_key
 from leadengine.clock import Clock
@@ -41,21 +37,6 @@ Progress = Callable[[int], None]
 
 class DispatchHalted(LeadEngineError):  # noqa: N818 - it is a stop, not a fault of ours
     """A provider refuses the account itself, so sending stopped; what was queued stays queued."""
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What the senders did, added up under a lock."""
-
-    sent: Counter[tuple[UUID, str]] = field(default_factory=Counter)
-    cancelled: Counter[str] = field(default_factory=Counter)
-    rejected: Counter[str] = field(default_factory=Counter)
-    postponed: int = 0
-    retried: int = 0
-    gave_up: int = 0
-    halted: Outcome | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    stop: threading.Event = field(default_factory=threading.Event)
 
 
 def dispatch_batch(
@@ -99,6 +80,10 @@ def dispatch_batch(
         _add(report, tally, settled, cancelled, batch_id)
         if tally.halted is not None:
             break
+        if tally.has_more:
+            continue
+        if tally.handled:
+            deadline = time.monotonic() + policy.wait.total_seconds()
         if not _soon(database, batch_id, clock.now()) or time.monotonic() >= deadline:
             break
         time.sleep(_PAUSE_SECONDS)
@@ -183,27 +168,27 @@ class _Run:
         self._settings = settings
         self._clock = clock
         self._policy = policy
-        self._progress = progress
         self._preflight = preflight or Preflight()
         self._memory = memory or LookupMemory()
-        self._rules: RuleBook = current_rules()
-        self._courier = Courier(clients, settings, found, secret_key(settings))
+        library = TemplateLibrary()
+        self._sending = Sending(
+            database,
+            clients,
+            Courier(clients, settings, found, secret_key(settings), library),
+            clock,
+            policy,
+            current_rules(),
+            template_versions(library),
+            segment_limits(settings),
+            progress,
+        )
 
-    def once(self) -> tuple[_Tally, SettleReport, dict[str, int]]:
-        """Settles, asks the CRM, and sends until nothing is due."""
+    def once(self) -> tuple[Tally, SettleReport, dict[str, int]]:
+        """Settles, asks the CRM, and sends until nothing is due or the round's time is up."""
         settled = self._settle()
         cancelled = self._preflight.run(self._database, self._clients, self._clock, self._policy)
-        tally = _Tally()
-        due = _due(self._database, self._clock.now())
-        if due:
-            threads = min(self._policy.workers, due)
-            with (
-                living_worker(self._database) as worker,
-                ThreadPoolExecutor(threads, thread_name_prefix="sender") as pool,
-            ):
-                futures = [pool.submit(self._drain, worker, tally) for _ in range(threads)]
-                for future in futures:
-                    future.result()
+        tally = self._sending.run()
+        if tally.handled or tally.retried:
             # Lost answers are usually found at once; only an absence has to wait.
             settled.add(self._settle())
         return tally, settled, cancelled
@@ -218,62 +203,10 @@ class _Run:
             memory=self._memory,
         )
 
-    def _drain(self, worker: str, tally: _Tally) -> None:
-        try:
-            with self._database.connect() as connection:
-                while not tally.stop.is_set():
-                    if not self._step(connection, worker, tally):
-                        return
-                    if self._progress is not None:
-                        with tally.lock:
-                            self._progress(1)
-        except BaseException:
-            # The others stop too: what this one met will meet them.
-            tally.stop.set()
-            raise
-
-    def _step(self, connection: psycopg.Connection, worker: str, tally: _Tally) -> bool:
-        """Claims and handles one message. False when nothing is due."""
-        claim = claim_next(
-            connection, worker=worker, batch_id=None, now=self._clock.now(), rules=self._rules
-        )
-        if claim is None:
-            return False
-        message = claim.message
-        if claim.result is not Claimed.CLEARED:
-            with tally.lock:
-                if claim.result is Claimed.CANCELLED:
-                    tally.cancelled[str(claim.reason)] += 1
-                else:
-                    tally.postponed += 1
-            return True
-        outcome = self._courier.send(message)
-        status = record(
-            connection,
-            message,
-            outcome,
-            worker=worker,
-            now=self._clock.now(),
-            policy=self._policy,
-        )
-        with tally.lock:
-            if status == "sent":
-                tally.sent[claim.batch_id, message.channel.value] += 1
-            elif status == "rejected":
-                tally.rejected[outcome.reason or "rejected"] += 1
-            elif status == "failed":
-                tally.gave_up += 1
-            elif status == "intent":
-                tally.retried += 1
-            if outcome.result is Result.HALT:
-                tally.halted = outcome
-                tally.stop.set()
-        return True
-
 
 def _add(
     report: DispatchReport,
-    tally: _Tally,
+    tally: Tally,
     settled: SettleReport,
     cancelled: dict[str, int],
     batch_id: UUID | None,
@@ -291,14 +224,6 @@ def _add(
     report.retried += tally.retried
     report.gave_up += tally.gave_up
     report.settled.add(settled)
-
-
-def _due(database: Database, now: datetime) -> int:
-    with database.connect() as connection:
-        row = connection.execute(
-            "select count(*) from ops.sends where status = 'intent' and not_before <= %s", (now,)
-        ).fetchone()
-    return int(row[0]) if row else 0
 
 
 def _soon(database: Database, batch_id: UUID, now: datetime) -> bool:
@@ -352,7 +277,7 @@ def _note_dispatch(
         )
 
 
-def _raise_if_halted(tally: _Tally) -> None:
+def _raise_if_halted(tally: Tally) -> None:
     if tally.halted is None:
         return
     error = tally.halted.error

@@ -43,6 +43,11 @@ class Reason(StrEnum):
     FAIR_HOUSING = "fair_housing"
     WORDING = "wording"
     LEAD_CLOSED = "lead_closed"
+    # What has changed since the plan was made.
+    REPLIED = "replied"
+    APPOINTMENT_BOOKED = "appointment_booked"
+    TIER_CHANGED = "tier_changed"
+    TEMPLATE_CHANGED = "template_changed"
 
 
 @dataclass(frozen=True, slots=True)

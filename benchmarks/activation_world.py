@@ -99,9 +99,7 @@ def world(
     settings = load_settings(_env_file=None)
     database = open_database(settings)
     upgrade(database)
-    sandbox = start_sandbox(
-        home, contacts=60, seed=3, unlimited=unlimited, latency_ms=latency_ms
-    )
+    sandbox = start_sandbox(home, contacts=60, seed=3, unlimited=unlimited, latency_ms=latency_ms)
     try:
         made = World(
             home,

@@ -4,7 +4,7 @@ import os
 import tempfile
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     twilio_answers_keywords: bool = True
     twilio_lookups_base_url: str = "https://lookups.twilio.com"
     line_type_lookups: bool = False
+    twilio_10dlc_class: Literal[
+        "sole_proprietor", "low_volume", "standard_low", "standard_mid", "standard_high", "none"
+    ] = "standard_low"
 
     sendgrid_base_url: str = "https://api.sendgrid.com"
     sendgrid_api_key: SecretStr | None = None

@@ -29,7 +29,8 @@ class _Closable(Protocol):
 class Clients:
     """All providers' clients, each built when it is first used and then kept.
 
-    Safe to share between threads. Close it, or use it as a context manager.
+    Safe to share between threads. Close it, or use it as a context manager. ``limiter`` is what
+    all of them count with, for a caller that paces itself.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Clients:
         policy: RetryPolicy | None = None,
     ) -> None:
         self._settings = settings
-        self._limiter = limiter
+        self.limiter = limiter
         self._limits = limits
         self._policy = policy
         self._opened: list[_Closable] = []
@@ -61,7 +62,7 @@ class Clients:
                     self._settings.ghl_base_url,
                     location.token,
                     location.location_id,
-                    limiter=self._limiter,
+                    limiter=self.limiter,
                     burst_limit=self._limits.ghl,
                     daily_limit=self._limits.ghl_daily,
                     policy=self._policy,
@@ -85,7 +86,7 @@ class Clients:
                 settings.twilio_base_url,
                 _required(settings.twilio_account_sid, "TWILIO_ACCOUNT_SID", "send or read SMS"),
                 _required(settings.twilio_auth_token, "TWILIO_AUTH_TOKEN", "send or read SMS"),
-                limiter=self._limiter,
+                limiter=self.limiter,
                 limit=self._limits.twilio,
                 policy=self._policy,
             )
@@ -105,7 +106,7 @@ class Clients:
             SendGridClient(
                 settings.sendgrid_base_url,
                 _required(settings.sendgrid_api_key, "SENDGRID_API_KEY", "send or read email"),
-                limiter=self._limiter,
+                limiter=self.limiter,
                 send_limit=self._limits.sendgrid_send,
                 read_limit=self._limits.sendgrid_read,
                 activity_limit=self._limits.sendgrid_activity,
@@ -124,7 +125,7 @@ class Clients:
             ApolloClient(
                 self._settings.apollo_base_url,
                 self._settings.apollo_api_key,
-                limiter=self._limiter,
+                limiter=self.limiter,
                 limit=self._limits.apollo,
                 policy=self._policy,
             )
@@ -141,7 +142,7 @@ class Clients:
             ClaudeClient(
                 self._settings.anthropic_base_url,
                 self._settings.anthropic_api_key,
-                limiter=self._limiter,
+                limiter=self.limiter,
                 limit=self._limits.claude,
                 policy=self._policy,
             )

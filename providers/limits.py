@@ -48,7 +48,32 @@ class RateLimit:
         """The part of the provider's limit that we use, see :data:`MARGIN`."""
         return RateLimit(max(1, int(self.capacity * MARGIN)), self.per_seconds)
 
+    @property
+    def pace(self) -> Pace:
+        """How a sender that takes a few tokens at a time uses nearly all of the limit."""
+        burst = max(1, int(self.capacity * _PACED_BURST))
+        used = max(min(self.capacity * _PACED_SHARE, self.capacity - burst), self.capacity / 2)
+        return Pace(burst, self.per_seconds / used)
 
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """A token bucket with little room, so that its refill may be nearly the whole limit.
+
+    Any window sees at most ``burst`` tokens and what flows back in it: below the limit, with the
+    rest left for requests that a busy machine holds up and lets go together.
+
+    Args:
+        burst: tokens at once.
+        per_token: seconds in which one token flows back.
+    """
+
+    burst: int
+    per_token: float
+
+
+_PACED_SHARE = 0.97
+_PACED_BURST = 0.016
 MARGIN = 0.95
 """Share of a provider's limit that we use; the rest is for clocks and networks that bunch."""
 
@@ -93,6 +118,14 @@ class RateLimiter(Protocol):
         """
         ...
 
+    def take(self, key: str, limit: RateLimit, most: int) -> tuple[int, float]:
+        """Takes as many of ``most`` tokens as there are, at the limit's :class:`Pace`, at once.
+
+        Returns:
+            How many were taken, and the seconds until the next one is there.
+        """
+        ...
+
 
 class LocalRateLimiter:
     """A :class:`RateLimiter` for the threads of one process: tests and one-off tools.
@@ -112,6 +145,7 @@ class LocalRateLimiter:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._buckets: dict[str, tuple[float, float]] = {}
+        self._full_at: dict[str, float] = {}
 
     def acquire(
         self, key: str, limit: RateLimit, tokens: int = 1, timeout: float | None = None
@@ -132,3 +166,15 @@ class LocalRateLimiter:
         if wait > 0:
             self._sleep(wait)
         return wait
+
+    def take(self, key: str, limit: RateLimit, most: int) -> tuple[int, float]:
+        """See :meth:`RateLimiter.take`."""
+        pace = limit.pace
+        with self._lock:
+            now = self._monotonic()
+            full_at = max(self._full_at.get(key, now), now)
+            room = int((pace.burst * pace.per_token - (full_at - now)) / pace.per_token + 1e-9)
+            taken = max(0, min(most, room))
+            full_at += taken * pace.per_token
+            self._full_at[key] = full_at
+        return taken, max(0.0, full_at - now - (pace.burst - 1) * pace.per_token)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -123,6 +123,8 @@ class _Transport(python_http_client.Client):  # type: ignore[misc]  # the SDK is
 class SendGridClient:
     """One SendGrid account.
 
+    ``send_bucket`` names the limit of mail send for a caller that paces itself.
+
     Args:
         base_url: the API's root, without a trailing slash and without the version.
         api_key: needs mail send; suppressions and email activity for reading.
@@ -150,6 +152,7 @@ class SendGridClient:
         self._api: Any = _Transport(
             self._wire, host=base_url, request_headers=sdk._default_headers, version=3
         )
+        self.send_bucket = Bucket("sendgrid:send", send_limit)
         self._send_bucket = Bucket("sendgrid:send", send_limit.with_margin())
         self._activity_bucket = Bucket("sendgrid:activity", activity_limit.with_margin())
         self._channel = Channel(
@@ -176,8 +179,13 @@ class SendGridClient:
             policy=ONE_TRY,
         )
 
-    def send_email(self, message: EmailMessage) -> str:
+    def send_email(self, message: EmailMessage, *, paced: bool = False) -> str:
         """Sends one email.
+
+        Args:
+            message: the email.
+            paced: the caller keeps to :attr:`send_bucket` itself, and repeats what was not sent
+                itself: one attempt, at once.
 
         Returns:
             SendGrid's ``X-Message-Id``, the first part of every event's ``sg_message_id``; empty
@@ -194,7 +202,9 @@ class SendGridClient:
             response = self._api.mail.send.post(request_body=body)
             return str(response.headers.get("X-Message-Id") or "")
 
-        return self._call("send_email", Kind.ONCE, attempt, bucket=self._send_bucket)
+        if paced:
+            return self._call("send_email", Kind.ONCE, attempt, buckets=(), policy=ONE_TRY)
+        return self._call("send_email", Kind.ONCE, attempt, buckets=[self._send_bucket])
 
     def iter_suppressions(
         self, kind: SuppressionKind, since: datetime | None = None
@@ -236,7 +246,7 @@ class SendGridClient:
                 raise bad_answer(SENDGRID)
             return messages
 
-        return self._call("search_activity", Kind.READ, attempt, bucket=self._activity_bucket)
+        return self._call("search_activity", Kind.READ, attempt, buckets=[self._activity_bucket])
 
     def _call(
         self,
@@ -244,10 +254,9 @@ class SendGridClient:
         kind: Kind,
         attempt: Callable[[], T],
         *,
-        bucket: Bucket | None = None,
+        buckets: Sequence[Bucket] | None = None,
         policy: RetryPolicy | None = None,
     ) -> T:
-        buckets = None if bucket is None else [bucket]
         return self._channel.call(operation, kind, attempt, buckets=buckets, policy=policy)
 
 

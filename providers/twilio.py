@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -73,6 +73,8 @@ class _Transport(HttpClient):  # type: ignore[misc]  # the SDK is untyped
 class TwilioClient:
     """One Twilio account. Iterators yield pages: lists of the provider's own JSON objects.
 
+    ``send_bucket`` names the account's limit for a caller that paces itself.
+
     Args:
         base_url: the API's root, without a trailing slash and without the version.
         account_sid: the account.
@@ -97,6 +99,7 @@ class TwilioClient:
         self._wire = Wire(base_url, TWILIO, auth=(account_sid, secret))
         self._sdk: Any = Client(account_sid, secret, http_client=_Transport(self._wire))
         self._account_sid = account_sid
+        self.send_bucket = Bucket(f"twilio:{account_sid}", limit)
         self._channel = Channel(
             TWILIO.name,
             limiter=limiter,
@@ -122,7 +125,13 @@ class TwilioClient:
         )
 
     def send_sms(
-        self, to: str, from_number: str, body: str, status_callback: str | None = None
+        self,
+        to: str,
+        from_number: str,
+        body: str,
+        status_callback: str | None = None,
+        *,
+        paced: bool = False,
     ) -> SmsReceipt:
         """Sends one message.
 
@@ -131,6 +140,8 @@ class TwilioClient:
             from_number: E.164, or the SID of a messaging service (``MG...``).
             body: the text; long ones go out in segments.
             status_callback: URL that Twilio posts every change of status to.
+            paced: the caller keeps to :attr:`send_bucket` itself, and repeats what was not sent
+                itself: one attempt, at once.
 
         Raises:
             NotSent: it certainly did not go out.
@@ -148,6 +159,8 @@ class TwilioClient:
                 raise bad_answer(TWILIO)
             return SmsReceipt(sid=str(message.sid), status=str(message.status))
 
+        if paced:
+            return self._call("send_sms", Kind.ONCE, attempt, policy=ONE_TRY, buckets=())
         return self._call("send_sms", Kind.ONCE, attempt)
 
     def fetch_message(self, sid: str) -> JsonObject:
@@ -206,6 +219,7 @@ class TwilioClient:
         kind: Kind,
         attempt: Callable[[], T],
         policy: RetryPolicy | None = None,
+        buckets: Sequence[Bucket] | None = None,
     ) -> T:
         def understood() -> T:
             try:
@@ -214,7 +228,7 @@ class TwilioClient:
             except (ValueError, TypeError, KeyError, AttributeError, TwilioException):
                 raise bad_answer(TWILIO) from None
 
-        return self._channel.call(operation, kind, understood, policy=policy)
+        return self._channel.call(operation, kind, understood, policy=policy, buckets=buckets)
 
 
 def _form(fields: Mapping[str, Any] | None) -> str:

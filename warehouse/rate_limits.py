@@ -28,8 +28,37 @@ _WAIT = """
 select extract(epoch from full_at - clock_timestamp())::float + %(cost)s - %(depth)s
 from ops.rate_limits where key = %(key)s
 """
-
-
+# As many of the wanted tokens as there are, and the seconds until the next one is there.
+_TAKE_SOME = """
+with bucket as (
+    select full_at, clock_timestamp() as at from ops.rate_limits where key = %(key)s for update
+),
+room as (
+    select
+        greatest(full_at, at) as base,
+        extract(epoch from greatest(full_at, at) - at)::float as filling,
+        at
+    from bucket
+),
+taken as (
+    select
+        base,
+        filling,
+        greatest(0, least(%(most)s, floor((%(depth)s - filling) / %(cost)s + 1e-9)))::int as tokens
+    from room
+),
+noted as (
+    update ops.rate_limits
+    set full_at = taken.base + make_interval(secs => taken.tokens * %(cost)s)
+    from taken
+    where key = %(key)s and taken.tokens > 0
+)
+select tokens, greatest(0, filling + (tokens + 1) * %(cost)s - %(depth)s) from taken
+"""
+_NEW_BUCKET = """
+insert into ops.rate_limits (key, full_at) values (%(key)s, clock_timestamp())
+on conflict (key) do nothing
+"""
 _BURST_SHARE = 0.1
 
 
@@ -44,6 +73,29 @@ class Limit(Protocol):
     @property
     def per_seconds(self) -> float:
         """The length of that stretch, in seconds."""
+        ...
+
+
+class Pace(Protocol):
+    """How many tokens at once, and how long one takes to flow back."""
+
+    @property
+    def burst(self) -> int:
+        """Tokens at once."""
+        ...
+
+    @property
+    def per_token(self) -> float:
+        """Seconds."""
+        ...
+
+
+class PacedLimit(Protocol):
+    """A limit that says how a sender paces itself below it."""
+
+    @property
+    def pace(self) -> Pace:
+        """The pace."""
         ...
 
 
@@ -109,6 +161,24 @@ class PostgresRateLimiter:
                 )
             # A little jitter, lest all who wait come back in the same millisecond.
             time.sleep(wait + random.uniform(0, 0.005))  # noqa: S311
+
+    def take(self, key: str, limit: PacedLimit, most: int) -> tuple[int, float]:
+        """Takes as many of ``most`` tokens as there are in the bucket ``key``, at once.
+
+        Returns:
+            How many were taken, and the seconds until the next one is there.
+        """
+        pace = limit.pace
+        parameters = {
+            "key": key, "most": most, "cost": pace.per_token,
+            "depth": pace.burst * pace.per_token,
+        }  # fmt: skip
+        with self._connections().connection() as connection:
+            row = connection.execute(_TAKE_SOME, parameters).fetchone()
+            if row is None:
+                connection.execute(_NEW_BUCKET, parameters)
+                row = connection.execute(_TAKE_SOME, parameters).fetchone()
+        return (int(row[0]), float(row[1])) if row else (0, pace.per_token)
 
     def close(self) -> None:
         """Closes the limiter's connections."""

@@ -1,11 +1,12 @@
--- The next message that is due, claimed for a worker whose lock is held. One row or none.
+-- The next messages of a sender that are due, claimed for a worker whose lock is held.
 with due as (
     select send_id
     from ops.sends
     where
         status = 'intent'
+        and channel = %(channel)s
+        and from_address = %(from_address)s
         and not_before <= %(now)s
-        and (%(batch_id)s::uuid is null or batch_id = %(batch_id)s)
         and exists (
             select 1
             from pg_catalog.pg_locks
@@ -20,7 +21,7 @@ with due as (
                 and ((classid::bigint << 32) | objid::bigint) = %(lock_key)s
         )
     order by not_before, score desc nulls last, send_id
-    limit 1
+    limit %(most)s
     for update skip locked
 )
 

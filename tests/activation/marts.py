@@ -52,7 +52,7 @@ create table marts.fct_communications (
 );
 create table marts.fct_appointments (
     appointment_id text primary key, lead_id text, location_id text, status text,
-    starts_at timestamptz
+    booked_at timestamptz, starts_at timestamptz
 );
 create table marts.fct_opportunities (
     opportunity_id text primary key, lead_id text, location_id text, status text,
