@@ -28,12 +28,12 @@ class CarrierClass:
 
 
 _CLASSES = {
-    "sole_proprietor": CarrierClass(RateLimit(10, 10.0), 1_000),
-    "low_volume": CarrierClass(RateLimit(37, 10.0), 2_000),
+    "sole_proprietor": CarrierClass(RateLimit(60, 60.0), 1_000),
+    "low_volume": CarrierClass(RateLimit(225, 60.0), 2_000),
     # Trust scores 1 to 24 have 2,000 a day, 25 to 49 have 10,000: the smaller counts.
-    "standard_low": CarrierClass(RateLimit(120, 10.0), 2_000),
-    "standard_mid": CarrierClass(RateLimit(1_200, 10.0), 40_000),
-    "standard_high": CarrierClass(RateLimit(2_250, 10.0), 200_000),
+    "standard_low": CarrierClass(RateLimit(720, 60.0), 2_000),
+    "standard_mid": CarrierClass(RateLimit(7_200, 60.0), 40_000),
+    "standard_high": CarrierClass(RateLimit(13_500, 60.0), 200_000),
     "none": CarrierClass(None, None),
 }
 

@@ -57,7 +57,9 @@ class Lane:
             kept += taken
             self._kept[bucket.key] = kept
             if kept < 1:
-                self.not_before = time.monotonic() + wait
+                # Half the bucket at a time: a claim of several costs hardly more than one of one.
+                pace = bucket.limit.pace
+                self.not_before = time.monotonic() + wait + pace.per_token * (pace.burst // 2)
         return kept
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -35,17 +37,19 @@ class Outbox:
         self._courier = courier
         self._clearance = clearance
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="sender")
+        self._waiting: deque[OutgoingMessage] = deque()
         self._finished: SimpleQueue[Finished] = SimpleQueue()
         self.in_flight = 0
 
     def submit(self, message: OutgoingMessage) -> None:
         """Sends a message soon."""
         self.in_flight += 1
-        self._pool.submit(self._send, message)
+        self._waiting.append(message)
+        self._pool.submit(self._send_next)
 
     def collect(self, timeout: float) -> list[Finished]:
-        """What has finished; waits for the first so many seconds."""
-        found: list[Finished] = []
+        """What has finished or has waited too long; waits for the first so many seconds."""
+        found = list(self._stale())
         try:
             while True:
                 found.append(self._finished.get(timeout=0 if found else timeout))
@@ -64,9 +68,28 @@ class Outbox:
     ) -> None:
         self._pool.shutdown(wait=True)
 
-    def _send(self, message: OutgoingMessage) -> None:
+    def _is_stale(self, message: OutgoingMessage) -> bool:
+        return time.monotonic() - message.cleared_at > self._clearance
+
+    def _stale(self) -> Iterator[Finished]:
+        while self._waiting and self._is_stale(self._waiting[0]):
+            try:
+                message = self._waiting.popleft()
+            except IndexError:
+                return  # a thread was quicker
+            if not self._is_stale(message):
+                # A thread took the old one, and this is the next.
+                self._waiting.appendleft(message)
+                return
+            yield Finished(message, Outcome(Result.STALE, ""))
+
+    def _send_next(self) -> None:
         try:
-            if time.monotonic() - message.cleared_at > self._clearance:
+            message = self._waiting.popleft()
+        except IndexError:
+            return  # it went back
+        try:
+            if self._is_stale(message):
                 self._finished.put(Finished(message, Outcome(Result.STALE, "")))
                 return
             self._finished.put(Finished(message, self._courier.send(message)))

@@ -103,6 +103,7 @@ class Sending:
         self._segment_limits = segment_limits
         self._progress = progress
         self._unrecorded: deque[Finished] = deque()
+        self._window = policy.window
 
     def run(self) -> Tally:
         """One round.
@@ -193,7 +194,7 @@ class Sending:
 
     def _wait(self, lanes: list[Lane], outbox: Outbox) -> float:
         """How long to wait for a message to finish before looking at the lanes again."""
-        if outbox.in_flight > self._policy.window // 2:
+        if outbox.in_flight > self._window // 2:
             return _TICK_SECONDS
         soonest = min((lane.not_before for lane in lanes if not lane.is_empty), default=0.0)
         return max(0.001, min(soonest - time.monotonic(), _TICK_SECONDS))
@@ -206,15 +207,17 @@ class Sending:
         outbox: Outbox,
         tally: Tally,
     ) -> None:
-        # Refilled by half a window: a claim of many costs the database little more than one of few.
-        if outbox.in_flight > self._policy.window // 2:
+        # Refilled by half a window: a claim of many costs the database little more than one of
+        # few. The lanes take turns, each with all the room there is.
+        if outbox.in_flight > self._window // 2:
             return
         now = time.monotonic()
-        open_lanes = [lane for lane in lanes if not lane.is_empty and lane.not_before <= now]
-        for number, lane in enumerate(open_lanes):
-            room = (self._policy.window - outbox.in_flight) // (len(open_lanes) - number)
-            if room < 1:
-                return
+        for _ in range(len(lanes)):
+            lane = lanes[0]
+            lanes.append(lanes.pop(0))
+            if lane.is_empty or lane.not_before > now:
+                continue
+            room = self._window - outbox.in_flight
             most = lane.allowance(self._clients.limiter, room)
             if most < 1:
                 continue
@@ -233,6 +236,8 @@ class Sending:
             lane.used(len(cleared), sum(segment_count(c.message.body) for c in cleared))
             for claim in cleared:
                 outbox.submit(claim.message)
+            if outbox.in_flight > self._window // 2:
+                return
 
     def _count(self, claim: Claim, tally: Tally) -> bool:
         """Whether a claimed message is to be sent; counts it if not."""
@@ -275,7 +280,12 @@ class Sending:
                     lane.pause(outcome.retry_after.total_seconds())
             if outcome.result is Result.HALT:
                 tally.halted = outcome
-        self._progressed(len(settled))
+        stale = sum(outcome.result is Result.STALE for _, outcome in settled)
+        # Where answers are slow, no more is claimed than there are threads to send it.
+        self._window = (
+            self._policy.workers if stale else min(self._policy.window, self._window + len(settled))
+        )
+        self._progressed(len(settled) - stale)
         if bug is not None:
             raise bug
 
