@@ -1,7 +1,7 @@
 """Indexes for claiming in batches, checking anew, and looking up lost answers.
 
-Revision ID: 0006
-Revises: 0005
+Revision ID: 0008
+Revises: 0007
 """
 
 from pathlib import Path
@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 from alembic import op
 
-revision = "0006"
-down_revision: str | None = "0005"
+revision = "0008"
+down_revision: str | None = "0007"
 branch_labels: str | None = None
 depends_on: str | None = None
 
@@ -20,7 +20,7 @@ _SQL = Path(__file__).parents[1] / "sql"
 def upgrade() -> None:
     """Runs the SQL file."""
     connection: psycopg.Connection = op.get_bind().connection.dbapi_connection  # type: ignore[assignment]
-    connection.cursor().execute((_SQL / "0006_dispatch_queue.sql").read_bytes())
+    connection.cursor().execute((_SQL / "0008_dispatch_queue.sql").read_bytes())
 
 
 def downgrade() -> None:
