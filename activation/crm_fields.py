@@ -21,6 +21,7 @@ FIELDS: dict[str, CrmField] = {
     "score": CrmField("Lead Score", "contact.lead_score", "NUMERICAL"),
     "tier": CrmField("Lead Tier", "contact.lead_tier", "TEXT"),
     "reason": CrmField("Lead Score Reason", "contact.lead_score_reason", "LARGE_TEXT"),
+    "next_action": CrmField("Lead Next Action", "contact.lead_next_action", "TEXT"),
     "scored_at": CrmField("Lead Scored At", "contact.lead_scored_at", "DATE"),
 }
 

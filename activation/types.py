@@ -261,7 +261,11 @@ class SyncReport:
 
 @dataclass(slots=True)
 class WritebackReport:
-    """What a write-back did, in contacts."""
+    """What a write-back did: contacts, edits of our fields found, and what was made once.
+
+    ``actions_found`` were made by a run whose answer was lost; ``actions_waiting`` may be on their
+    way; ``actions_unsettled`` are for a person to look at.
+    """
 
     written: int = 0
     unchanged: int = 0
@@ -269,6 +273,13 @@ class WritebackReport:
     failed: int = 0
     fields_created: int = 0
     tag_changes: int = 0
+    conflicts: int = 0
+    tasks: int = 0
+    notes: int = 0
+    enrollments: int = 0
+    actions_found: int = 0
+    actions_waiting: int = 0
+    actions_unsettled: int = 0
     errors: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -280,5 +291,12 @@ class WritebackReport:
             "failed": self.failed,
             "fields_created": self.fields_created,
             "tag_changes": self.tag_changes,
+            "conflicts": self.conflicts,
+            "tasks": self.tasks,
+            "notes": self.notes,
+            "enrollments": self.enrollments,
+            "actions_found": self.actions_found,
+            "actions_waiting": self.actions_waiting,
+            "actions_unsettled": self.actions_unsettled,
             "errors": self.errors,
         }

@@ -1,4 +1,8 @@
-"""Writes score, tier and reason back to GoHighLevel, only where they changed."""
+"""Writes score, tier, reason and next action back to GoHighLevel, only where they changed.
+
+What a person changed in our fields since is dealt with by the rule of :mod:`activation.crm_edits`;
+tasks, notes and enrollments are made by :mod:`activation.crm_actions`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import psycopg
@@ -17,29 +21,33 @@ from psycopg.types.json import Jsonb
 
 from activation.audit import audit
 from activation.candidates import MartsMissingError
+from activation.crm_actions import GRACE, ActionReport, act_in_location, is_gone
+from activation.crm_edits import (
+    KEPT,
+    SHARED_FIELD,
+    Edit,
+    edits_of,
+    loaded_edits,
+    log_edits,
+    values_in,
+)
 from activation.crm_fields import crm_fields
+from activation.crm_halt import add_error, halt_if_refused
+from activation.crm_tags import CLOSED, TIER_TAGS, write_tags
 from activation.queries import load_sql
 from activation.types import WritebackReport
 from leadengine.clock import Clock, SystemClock
-from leadengine.errors import LeadEngineError
 from leadengine.log import get_logger
-from leadengine.settings import Settings
-from providers.errors import ProviderError, Rejected
+from leadengine.settings import LocationConfig, Settings
+from providers.errors import ProviderError
 from providers.factory import Clients
 from providers.ghl import GhlClient
 from warehouse.database import Database
 
 _log = get_logger("activation.writeback")
 _THREADS_PER_LOCATION = 4
-_MOST_ERRORS_SHOWN = 10
-_CLOSED = "closed"
-_TIER_TAGS = ("score:hot", "score:warm", "score:cool", "score:cold")
 Progress = Callable[[int], None]
 Outcome = Literal["written", "gone", "failed"]
-
-
-class WritebackHalted(LeadEngineError):  # noqa: N818 - it is a stop, not a fault of ours
-    """The CRM refuses our token, so writing stopped; the rest is written next time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +59,46 @@ class Target:
     score: int
     tier: str
     reason: str
+    next_action: str
     scored_at: datetime | None
     tags: tuple[str, ...]
     known_digest: str | None
+    known_fields: dict[str, Any]
     known_tags: tuple[str, ...]
     known_status: str | None
+    is_edited: bool = False
 
     @property
     def digest(self) -> str:
         """Names what is written, the time of scoring left out: it alone is no change."""
         # The same reasons in another order say nothing new.
-        written = json.dumps([self.score, self.tier, sorted(self.reason.split("; "))])
+        written = json.dumps(
+            [self.score, self.tier, sorted(self.reason.split("; ")), self.next_action]
+        )
         return hashlib.sha256(written.encode()).hexdigest()
 
     @property
     def changed(self) -> bool:
         """Whether the fields have to be written."""
-        return self.digest != self.known_digest
+        return self.digest != self.known_digest or self.is_edited
+
+    @property
+    def action_stands(self) -> bool:
+        """Whether a person's next action was found before, for the tier that the lead has."""
+        return SHARED_FIELD in self.known_fields and self.known_fields.get(KEPT) == self.tier
+
+    @property
+    def fields(self) -> dict[str, str | int]:
+        """What our fields shall hold, by our names for them."""
+        values: dict[str, str | int] = {
+            "score": self.score,
+            "tier": self.tier,
+            "reason": self.reason,
+            "next_action": self.next_action,
+        }
+        if self.scored_at is not None:
+            values["scored_at"] = self.scored_at.date().isoformat()
+        return values
 
 
 def write_back(
@@ -77,12 +108,13 @@ def write_back(
     clock: Clock | None = None,
     *,
     progress: Progress | None = None,
+    grace: timedelta = GRACE,
 ) -> WritebackReport:
     """Writes what changed, hottest first, all locations at once, within their rate limits.
 
     A row in ``ops.crm_writes`` follows each contact's write, so a run that is cut off goes on
     where it stopped. A contact deleted in the CRM is noted and not tried again until its score
-    changes.
+    changes. Tasks, notes and enrollments follow, each made once.
 
     Args:
         database: with the scores.
@@ -90,6 +122,7 @@ def write_back(
         settings: ``writeback_tiers`` says which tiers the CRM shall show.
         clock: tells the time.
         progress: called with the number of contacts finished.
+        grace: see :func:`activation.crm_actions.act_in_location`.
 
     Raises:
         MartsMissingError: the leads have not been scored yet.
@@ -97,6 +130,7 @@ def write_back(
     """
     clock = clock or SystemClock()
     by_location: defaultdict[str, list[Target]] = defaultdict(list)
+    locations = {location.location_id: location for location in settings.locations()}
     for target in _targets(database, settings.writeback_tiers):
         by_location[target.location_id].append(target)
     report = WritebackReport()
@@ -104,14 +138,15 @@ def write_back(
     for location_id in missing:
         report.errors.append(f"location {location_id} is not configured: its contacts wait")
         by_location.pop(location_id)
-    if by_location:
-        with ThreadPoolExecutor(len(by_location), thread_name_prefix="writeback") as pool:
+    if clients.ghl:
+        with ThreadPoolExecutor(len(clients.ghl), thread_name_prefix="writeback") as pool:
             futures = [
                 pool.submit(
                     _write_location,
-                    database, clients.ghl[location_id], targets, clock, progress or _quiet,
+                    database, client, locations[location_id], settings, by_location[location_id],
+                    clock, progress or _quiet, grace,
                 )
-                for location_id, targets in by_location.items()
+                for location_id, client in clients.ghl.items()
             ]  # fmt: skip
             for future in futures:
                 _merge(report, future.result())
@@ -136,33 +171,53 @@ def _targets(database: Database, tiers: Iterable[str]) -> list[Target]:
     try:
         with database.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
             rows = cursor.execute(load_sql("writeback_targets"), {"tiers": list(tiers)}).fetchall()
+            edited = loaded_edits(connection)
     except psycopg.errors.UndefinedTable as error:
         raise MartsMissingError(
             f"The leads' priorities have not been built: {str(error).splitlines()[0]}.",
             remedy="Run `leadengine run`, or the full_refresh job, first.",
         ) from error
-    return [_target(row) for row in rows]
+    return [_target(row, (row["location_id"], row["contact_id"]) in edited) for row in rows]
 
 
-def _target(row: dict[str, Any]) -> Target:
+def _target(row: dict[str, Any], is_edited: bool) -> Target:
     is_scored = row["tier"] is not None
     tags = (f"score:{row['tier']}",) if is_scored else ()
     known = tuple(row["tags"] or ())
     if row["field_digest"] is None:
         # Nothing is known about it: an earlier installation may have left any other tier's tag.
-        known = tuple(tag for tag in _TIER_TAGS if tag not in tags)
+        known = tuple(tag for tag in TIER_TAGS if tag not in tags)
     return Target(
         location_id=row["location_id"],
         contact_id=row["contact_id"],
         score=round(row["score"] * 100) if is_scored else 0,
-        tier=row["tier"] if is_scored else _CLOSED,
+        tier=row["tier"] if is_scored else CLOSED,
         reason=_reason(row["reasons"]) if is_scored else "No longer an open lead.",
+        next_action=_next_action(row) if is_scored else "None: no longer an open lead.",
         scored_at=row["as_of"],
         tags=tags,
         known_digest=row["field_digest"],
+        known_fields=row["fields"] or {},
         known_tags=known,
         known_status=row["status"],
+        is_edited=is_edited,
     )
+
+
+def _next_action(row: dict[str, Any]) -> str:
+    """What the agent should do, by the channel and hour that suit the lead where they are known."""
+    channel, hour = row["next_best_channel"], row["next_best_hour"]
+    verb = _VERBS.get(channel or "call", _VERBS["call"])
+    at = f" around {int(float(hour)):02d}:00" if hour is not None else ""
+    return {
+        "hot": f"{verb} today{at}",
+        "warm": f"{verb} this week{at}",
+        "cool": "Leave to the nurture sequence",
+        "cold": "Leave to the nurture sequence",
+    }[row["tier"]]
+
+
+_VERBS = {"call": "Call", "sms": "Text", "email": "Email"}
 
 
 def _reason(reasons: list[dict[str, Any]] | None) -> str:
@@ -173,9 +228,12 @@ def _reason(reasons: list[dict[str, Any]] | None) -> str:
 def _write_location(
     database: Database,
     client: GhlClient,
+    location: LocationConfig,
+    settings: Settings,
     targets: list[Target],
     clock: Clock,
     progress: Progress,
+    grace: timedelta,
 ) -> WritebackReport:
     report = WritebackReport()
     changed = [target for target in targets if target.changed]
@@ -185,13 +243,34 @@ def _write_location(
             try:
                 field_ids, report.fields_created = crm_fields(client)
             except ProviderError as error:
-                _halt_if_refused(error)
+                halt_if_refused(error)
                 report.failed += len(changed)
                 report.errors.append(f"custom fields: {error.message}")
                 return report
             _write_fields(connection, client, field_ids, changed, clock, progress, report)
-        _write_tags(connection, client, clock, report)
+        write_tags(connection, client, clock, report)
+    try:
+        made = act_in_location(database, client, location, settings, clock, grace=grace)
+    except ProviderError as error:
+        halt_if_refused(error)
+        report.failed += 1
+        add_error(report, error.message)
+    else:
+        _add_actions(report, made)
     return report
+
+
+def _add_actions(report: WritebackReport, made: ActionReport) -> None:
+    report.tasks += made.tasks
+    report.notes += made.notes
+    report.enrollments += made.enrollments
+    report.actions_found += made.found
+    report.actions_waiting += made.waiting
+    report.actions_unsettled += made.unsettled
+    report.gone += made.gone
+    report.failed += made.failed
+    for error in made.errors:
+        add_error(report, error)
 
 
 def _write_fields(
@@ -205,7 +284,7 @@ def _write_fields(
 ) -> None:
     """Requests go out in parallel; this thread alone notes each as it is done."""
     queue = iter(changed)
-    running: dict[Future[tuple[Outcome, str | None]], Target] = {}
+    running: dict[Future[tuple[Outcome, str | None, list[Edit]]], Target] = {}
     with ThreadPoolExecutor(_THREADS_PER_LOCATION) as pool:
         while True:
             while len(running) < 2 * _THREADS_PER_LOCATION:
@@ -218,62 +297,63 @@ def _write_fields(
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 target = running.pop(future)
-                outcome, error = future.result()
+                outcome, error, edits = future.result()
                 if outcome == "written":
                     report.written += 1
                 elif outcome == "gone":
                     report.gone += 1
                 else:
                     report.failed += 1
-                    _add_error(report, error)
+                    add_error(report, error)
                 if outcome != "failed":
-                    _note(connection, target, outcome, clock.now())
+                    report.conflicts += len(edits)
+                    log_edits(connection, target.location_id, target.contact_id, edits, clock.now())
+                    _note(connection, target, outcome, edits, clock.now())
                 progress(1)
 
 
 def _write_contact(
     client: GhlClient, field_ids: dict[str, str], target: Target
-) -> tuple[Outcome, str | None]:
-    values: dict[str, str | int] = {
-        field_ids["score"]: target.score,
-        field_ids["tier"]: target.tier,
-        field_ids["reason"]: target.reason,
-    }
-    if target.scored_at is not None:
-        values[field_ids["scored_at"]] = target.scored_at.date().isoformat()
+) -> tuple[Outcome, str | None, list[Edit]]:
+    values = target.fields
+    edits: list[Edit] = []
     try:
-        client.update_contact(target.contact_id, values)
+        if target.known_fields:
+            # Written before: somebody may have changed it since.
+            found = values_in(client.get_contact(target.contact_id), field_ids)
+            edits = edits_of(target.known_fields, found, target.tier)
+            if target.action_stands or any(edit.stands for edit in edits):
+                values.pop(SHARED_FIELD)
+        client.update_contact(
+            target.contact_id, {field_ids[name]: value for name, value in values.items()}
+        )
     except ProviderError as error:
-        _halt_if_refused(error)
-        if isinstance(error, Rejected) and _is_gone(client, target.contact_id, error):
-            return "gone", None
-        return "failed", error.message
-    return "written", None
+        halt_if_refused(error)
+        if is_gone(client, target.contact_id, error):
+            return "gone", None, []
+        return "failed", error.message, []
+    return "written", None, edits
 
 
-def _is_gone(client: GhlClient, contact_id: str, error: Rejected) -> bool:
-    """The live API answers 404 or 400 for a deleted contact; 400 may also mean a bad value."""
-    if error.status == 404:
-        return True
-    if error.status != 400:
-        return False
-    try:
-        client.get_contact(contact_id)
-    except Rejected as answer:
-        return answer.status in {400, 404}
-    except ProviderError:
-        return False
-    return False
-
-
-def _note(connection: psycopg.Connection, target: Target, outcome: Outcome, now: datetime) -> None:
+def _note(
+    connection: psycopg.Connection,
+    target: Target,
+    outcome: Outcome,
+    edits: list[Edit],
+    now: datetime,
+) -> None:
     if outcome == "gone":
         status = "gone"
     else:
         status = "written" if target.tags == target.known_tags else "tags_pending"
-    fields = {"score": target.score, "tier": target.tier, "reason": target.reason}
-    if target.scored_at is not None:
-        fields["scored_at"] = target.scored_at.date().isoformat()
+    fields = target.fields
+    if target.action_stands:
+        fields[SHARED_FIELD] = target.known_fields[SHARED_FIELD]
+        fields[KEPT] = target.tier
+    for edit in edits:
+        if edit.stands:
+            fields[edit.field] = edit.theirs
+            fields[KEPT] = target.tier
     # Until the tags are changed too, the row keeps those that the contact still carries.
     connection.execute(
         "insert into ops.crm_writes"
@@ -290,81 +370,6 @@ def _note(connection: psycopg.Connection, target: Target, outcome: Outcome, now:
     connection.commit()
 
 
-def _write_tags(
-    connection: psycopg.Connection, client: GhlClient, clock: Clock, report: WritebackReport
-) -> None:
-    """Adds the tier's tag and takes the old tier's away, in bulk, for all that wait for it."""
-    rows = connection.execute(
-        "select contact_id, fields ->> 'tier', tags from ops.crm_writes"
-        " where location_id = %s and status = 'tags_pending' order by contact_id",
-        (client.location_id,),
-    ).fetchall()
-    wanted = {contact: () if tier == _CLOSED else (f"score:{tier}",) for contact, tier, _ in rows}
-    adds: defaultdict[str, list[str]] = defaultdict(list)
-    removes: defaultdict[str, list[str]] = defaultdict(list)
-    for contact, _, tags in rows:
-        for tag in set(wanted[contact]) - set(tags):
-            adds[tag].append(contact)
-        for tag in set(tags) - set(wanted[contact]):
-            removes[tag].append(contact)
-    failed: set[str] = set()
-    for change, groups in (("add", adds), ("remove", removes)):
-        for tag, contacts in groups.items():
-            failed |= _bulk(client, "add" if change == "add" else "remove", contacts, tag, report)
-    for contact, tags in wanted.items():
-        if contact in failed:
-            continue
-        report.tag_changes += 1
-        connection.execute(
-            "update ops.crm_writes set tags = %s, status = 'written', written_at = %s"
-            " where location_id = %s and contact_id = %s",
-            (list(tags), clock.now(), client.location_id, contact),
-        )
-    connection.commit()
-
-
-def _bulk(
-    client: GhlClient,
-    change: Literal["add", "remove"],
-    contacts: list[str],
-    tag: str,
-    report: WritebackReport,
-) -> set[str]:
-    """The contacts whose tags could not be changed. They stay pending and are tried next time."""
-    failed: set[str] = set()
-    size = 100
-    for start in range(0, len(contacts), size):
-        chunk = contacts[start : start + size]
-        try:
-            errors = client.bulk_tags(change, chunk, [tag])
-        except ProviderError as error:
-            _halt_if_refused(error)
-            errors = len(chunk)
-            _add_error(report, f"tags: {error.message}")
-        if not errors:
-            continue
-        if len(chunk) == 1 or errors == len(chunk):
-            failed |= set(chunk)
-            continue
-        # The answer does not say which: one by one, which a repeat of a tag survives.
-        for contact in chunk:
-            failed |= _bulk(client, change, [contact], tag, report)
-    return failed
-
-
-def _halt_if_refused(error: ProviderError) -> None:
-    if isinstance(error, Rejected) and error.status in {401, 403}:
-        raise WritebackHalted(
-            f"Writing to the CRM stopped, since it refuses our token: {error.message}",
-            remedy="Correct the location's token; what was not written waits.",
-        ) from error
-
-
-def _add_error(report: WritebackReport, error: str | None) -> None:
-    if error and len(report.errors) < _MOST_ERRORS_SHOWN:
-        report.errors.append(error)
-
-
 def _merge(report: WritebackReport, other: WritebackReport) -> None:
     report.written += other.written
     report.unchanged += other.unchanged
@@ -372,4 +377,11 @@ def _merge(report: WritebackReport, other: WritebackReport) -> None:
     report.failed += other.failed
     report.fields_created += other.fields_created
     report.tag_changes += other.tag_changes
+    report.conflicts += other.conflicts
+    report.tasks += other.tasks
+    report.notes += other.notes
+    report.enrollments += other.enrollments
+    report.actions_found += other.actions_found
+    report.actions_waiting += other.actions_waiting
+    report.actions_unsettled += other.actions_unsettled
     report.errors.extend(other.errors)

@@ -30,4 +30,12 @@ where
     sends.location_id = %(location_id)s
     and sends.status in ('sent', 'delivered')
     and sends.sent_at > %(now)s - interval '30 days'
+    and not exists (
+        select 1
+        from ops.crm_writes as writes
+        where
+            writes.location_id = leads.location_id
+            and writes.contact_id = leads.contact_id
+            and writes.status = 'gone'
+    )
 on conflict (kind, once_key) do nothing

@@ -31,6 +31,14 @@ from (
         and priorities.tier = any(%(tiers)s)
         and not exists (
             select 1
+            from ops.crm_writes as writes
+            where
+                writes.location_id = leads.location_id
+                and writes.contact_id = leads.contact_id
+                and writes.status = 'gone'
+        )
+        and not exists (
+            select 1
             from ops.crm_actions as earlier
             where
                 earlier.kind = 'task'

@@ -14,4 +14,12 @@ inner join marts.dim_leads as leads
 where
     leads.location_id = %(location_id)s
     and priorities.tier = %(tier)s
+    and not exists (
+        select 1
+        from ops.crm_writes as writes
+        where
+            writes.location_id = leads.location_id
+            and writes.contact_id = leads.contact_id
+            and writes.status = 'gone'
+    )
 on conflict (kind, once_key) do nothing

@@ -7,7 +7,11 @@ select
     priorities.tier,
     priorities.reasons,
     priorities.as_of,
+    -- By name, so that a ranking without a best channel does as well.
+    to_jsonb(priorities) ->> 'next_best_channel' as next_best_channel,
+    to_jsonb(priorities) ->> 'next_best_hour' as next_best_hour,
     writes.field_digest,
+    writes.fields,
     writes.tags,
     writes.status
 from marts.lead_priorities as priorities

@@ -1,12 +1,19 @@
 """Write-back: what changed, nothing else, and what happens to contacts that are gone."""
 
-import pytest
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
+import pytest
+from psycopg.types.json import Jsonb
+
+from activation.crm_actions import due_at
 from activation.crm_fields import FIELDS
+from activation.crm_halt import WritebackHalted
 from activation.types import WritebackReport
-from activation.writeback import WritebackHalted, write_back
+from activation.writeback import write_back
 from providers.factory import build_clients
 from providers.limits import LocalRateLimiter
+from tests.activation.batches import approved, dispatch
 from tests.activation.conftest import FAST, LIMITS, World
 from tests.activation.marts import Lead, add_leads, rows
 
@@ -181,3 +188,234 @@ def test_a_refused_token_stops_with_a_clear_word(world: World) -> None:
     ):
         write_back(world.database, clients, world.settings, world.clock)
     assert rows(world.database, "select count(*) from ops.crm_writes") == [(0,)]
+
+
+def edit(world: World, contact: dict[str, str], field: str, value: str) -> None:
+    """Somebody changes one of our fields in the CRM."""
+    client = world.clients.ghl[contact["location_id"]]
+    [field_id] = [
+        f["id"] for f in client.list_custom_fields() if f["fieldKey"] == FIELDS[field].key
+    ]
+    client.update_contact(contact["id"], {field_id: value})
+
+
+def edits(world: World) -> list[tuple[str, str]]:
+    return rows(
+        world.database,
+        "select action, detail ->> 'field' from ops.audit_trail where entity = 'crm_contact'"
+        " order by audit_id",
+    )  # type: ignore[return-value]
+
+
+def test_an_edit_of_the_score_is_overwritten_and_noted_and_a_next_action_stands(
+    world: World,
+) -> None:
+    [contact] = score_contacts(world, 1)
+    run(world)
+    assert in_crm(world, contact)[0]["contact.lead_next_action"] == "Call today"
+    edit(world, contact, "score", "12")
+    edit(world, contact, "next_action", "Ask for Ann's sister")
+    rescore(world, contact["id"], 0.8, "hot")
+    report = run(world)
+    assert (report.written, report.conflicts) == (1, 2)
+    values, _ = in_crm(world, contact)
+    assert str(values["contact.lead_score"]) == "80"
+    assert values["contact.lead_next_action"] == "Ask for Ann's sister"
+    assert edits(world) == [("crm_edit_overwritten", "score"), ("crm_edit_kept", "next_action")]
+    # It stands while the tier does, and is told once.
+    rescore(world, contact["id"], 0.7, "hot")
+    assert run(world).conflicts == 0
+    assert in_crm(world, contact)[0]["contact.lead_next_action"] == "Ask for Ann's sister"
+    rescore(world, contact["id"], 0.5, "warm")
+    assert run(world).conflicts == 0
+    assert in_crm(world, contact)[0]["contact.lead_next_action"] == "Call this week"
+
+
+def test_an_edit_that_a_load_found_is_put_right_without_a_new_score(world: World) -> None:
+    first, second = score_contacts(world, 2)
+    run(world)
+    edit(world, first, "tier", "platinum")
+    with world.database.connect() as connection:
+        connection.execute(
+            "create table raw_ghl.contacts (id text, location_id text, custom_fields jsonb,"
+            " _loaded_at timestamptz)"
+        )
+        connection.execute(
+            "create table raw_ghl.custom_fields (id text, location_id text, field_key text)"
+        )
+        for contact in (first, second):
+            client = world.clients.ghl[contact["location_id"]]
+            connection.execute(
+                "insert into raw_ghl.contacts values (%s, %s, %s, %s)",
+                (
+                    contact["id"], contact["location_id"],
+                    Jsonb(client.get_contact(contact["id"])["customFields"]),
+                    world.clock.now(),
+                ),
+            )  # fmt: skip
+        for location_id, client in world.clients.ghl.items():
+            for field in client.list_custom_fields():
+                connection.execute(
+                    "insert into raw_ghl.custom_fields values (%s, %s, %s)",
+                    (field["id"], location_id, field["fieldKey"]),
+                )
+    report = run(world)
+    assert (report.written, report.unchanged, report.conflicts) == (1, 1, 1)
+    assert in_crm(world, first)[0]["contact.lead_tier"] == "hot"
+    assert run(world).written == 0
+
+
+def our_tasks(world: World, contact: dict[str, str]) -> list[dict[str, object]]:
+    client = world.clients.ghl[contact["location_id"]]
+    return [
+        task
+        for task in client.list_contact_tasks(contact["id"])
+        if "[engine " in str(task.get("body"))
+    ]
+
+
+def our_notes(world: World, contact: dict[str, str]) -> list[dict[str, object]]:
+    client = world.clients.ghl[contact["location_id"]]
+    return [
+        note for note in client.list_notes(contact["id"]) if "[engine " in str(note.get("body"))
+    ]
+
+
+def test_the_hottest_get_a_task_once_a_reason_for_their_agent(world: World) -> None:
+    people = score_contacts(world, 4)
+    rescore(world, people[3]["id"], 0.5, "warm")
+    owner = world.clients.ghl[people[0]["location_id"]].list_users()[0]["id"]
+    with world.database.connect() as connection:
+        connection.execute(
+            "update marts.dim_leads set assigned_agent_id = %s where contact_id = %s",
+            (owner, people[0]["id"]),
+        )
+    assert run(world).tasks == 3
+    [task] = our_tasks(world, people[0])
+    assert task["assignedTo"] == owner
+    assert task["title"] == "Call this lead: 90 % likely to convert"
+    assert str(task["body"]).startswith("Asked twice.\n")
+    assert our_tasks(world, people[3]) == []
+    assert run(world).tasks == 0
+    with world.database.connect() as connection:
+        connection.execute(
+            "update marts.lead_priorities set reasons = '[{\"feature\": \"y\","
+            ' "sentence": "Came back"}]\' where contact_id = %s',
+            (people[0]["id"],),
+        )
+    assert run(world).tasks == 0, "one a week at most"
+    world.clock.advance(timedelta(days=8))
+    assert run(world).tasks == 1
+    assert len(our_tasks(world, people[0])) == 2
+
+
+def test_only_so_many_tasks_a_day(world: World) -> None:
+    people = score_contacts(world, 6)
+    world.settings = world.settings.model_copy(update={"writeback_tasks_a_day": 1})
+    locations = {contact["location_id"] for contact in people}
+    assert run(world).tasks == len(locations)
+    assert run(world).tasks == 0
+    world.clock.advance(timedelta(hours=25))
+    assert run(world).tasks > 0
+
+
+@pytest.mark.parametrize(
+    ("now", "due"),
+    [
+        ("2026-07-01T15:00:00+00:00", "2026-07-02T17:00:00-04:00"),
+        # Late on Thursday in New York; on Friday Independence Day is observed.
+        ("2026-07-03T02:00:00+00:00", "2026-07-06T17:00:00-04:00"),
+        ("2026-11-25T15:00:00+00:00", "2026-11-27T17:00:00-05:00"),
+        ("2026-12-31T23:00:00+00:00", "2027-01-04T17:00:00-05:00"),
+    ],
+)
+def test_a_task_is_due_on_the_next_business_day(now: str, due: str) -> None:
+    found = due_at(datetime.fromisoformat(now), ZoneInfo("America/New_York"))
+    assert found == datetime.fromisoformat(due)
+
+
+def test_each_message_leaves_one_note(world: World) -> None:
+    people = score_contacts(world, 3)
+    dispatch(world, approved(world))
+    assert run(world).notes == 3
+    [note] = our_notes(world, people[0])
+    assert str(note["body"]).startswith("Email sent ")
+    assert "sequence hot_follow_up, step 1, approved by Bo Broker." in str(note["body"])
+    assert run(world).notes == 0
+    assert rows(
+        world.database, "select count(*), count(provider_id) from ops.crm_actions where kind='note'"
+    ) == [(3, 3)]
+
+
+def test_lost_answers_and_kills_make_nothing_twice(world: World) -> None:
+    people = score_contacts(world, 6)
+    dispatch(world, approved(world))
+    world.fault(provider="ghl", kind="drop_response", rate=0.5, method="POST", path="/notes")
+    world.fault(provider="ghl", kind="drop_response", rate=0.5, method="POST", path="/tasks")
+    first = run(world)
+    world.no_faults()
+    assert first.actions_waiting > 0
+    # As a killed run leaves them: begun, made in the CRM or not, and nobody knows.
+    with world.database.connect() as connection:
+        connection.execute(
+            "update ops.crm_actions set status = 'trying', provider_id = null, tried_at = %s"
+            " where action_id in (select action_id from ops.crm_actions where status = 'done'"
+            " limit 3)",
+            (world.clock.now(),),
+        )
+    soon = run(world)
+    assert soon.actions_waiting == first.actions_waiting + min(3, first.tasks + first.notes)
+    assert (soon.tasks, soon.notes, soon.actions_found) == (0, 0, 0)
+    later = write_back(
+        world.database, world.clients, world.settings, world.clock, grace=timedelta(0)
+    )
+    assert later.actions_waiting == 0
+    assert later.actions_found == soon.actions_waiting
+    for contact in people:
+        assert (len(our_tasks(world, contact)), len(our_notes(world, contact))) == (1, 1)
+
+
+def test_what_never_arrived_is_made_by_the_next_run(world: World) -> None:
+    people = score_contacts(world, 3)
+    run_before = world.clock.now()
+    world.fault(provider="ghl", kind="status", value=422, rate=1, path="/tasks")
+    assert run(world).tasks == 0
+    world.no_faults()
+    with world.database.connect() as connection:
+        connection.execute(
+            "update ops.crm_actions set status = 'trying', tried_at = %s", (run_before,)
+        )
+    later = write_back(
+        world.database, world.clients, world.settings, world.clock, grace=timedelta(0)
+    )
+    assert (later.tasks, later.actions_found) == (3, 0)
+    assert [len(our_tasks(world, contact)) for contact in people] == [1, 1, 1]
+
+
+def test_workflows_are_entered_once_and_a_lost_answer_is_for_a_person(world: World) -> None:
+    people = score_contacts(world, 4)
+    client = world.clients.ghl[people[0]["location_id"]]
+    flows = {flow["status"]: flow["id"] for flow in client.list_workflows()}
+    location = people[0]["location_id"]
+    world.settings = world.settings.model_copy(
+        update={
+            "writeback_workflows": (
+                (location, "hot", flows["published"]),
+                (location, "warm", "nowhere"),
+            )
+        }
+    )
+    here = sum(contact["location_id"] == location for contact in people)
+    world.fault(provider="ghl", kind="drop_response", rate=1, method="POST", path="/workflow/")
+    first = run(world)
+    world.no_faults()
+    assert (first.enrollments, first.actions_waiting) == (0, here)
+    assert any("WRITEBACK_WORKFLOWS: nowhere" in error for error in first.errors)
+    later = write_back(
+        world.database, world.clients, world.settings, world.clock, grace=timedelta(0)
+    )
+    assert (later.enrollments, later.actions_unsettled) == (0, here)
+    with world.database.connect() as connection:
+        connection.execute("delete from ops.crm_actions where kind = 'workflow'")
+    assert run(world).enrollments == here
+    assert run(world).enrollments == 0
