@@ -135,12 +135,12 @@ def test_a_deleted_contact_is_noted_and_left_alone(world: World) -> None:
 
 
 def test_it_goes_on_where_it_was_cut_off(world: World) -> None:
-    people = score_contacts(world, 10)
+    people = score_contacts(world, 6)
     world.fault(provider="ghl", kind="status", value=422, rate=0.5, method="PUT")
     first = run(world)
     world.no_faults()
     assert first.failed > 0
-    assert first.written + first.failed == 10
+    assert first.written + first.failed == 6
     second = run(world)
     assert (second.written, second.unchanged) == (first.failed, first.written)
     assert all(in_crm(world, contact)[1] == ["score:hot"] for contact in people)
@@ -310,7 +310,7 @@ def test_the_hottest_get_a_task_once_a_reason_for_their_agent(world: World) -> N
 
 
 def test_only_so_many_tasks_a_day(world: World) -> None:
-    people = score_contacts(world, 6)
+    people = score_contacts(world, 3)
     world.settings = world.settings.model_copy(update={"writeback_tasks_a_day": 1})
     locations = {contact["location_id"] for contact in people}
     assert run(world).tasks == len(locations)
@@ -335,20 +335,20 @@ def test_a_task_is_due_on_the_next_business_day(now: str, due: str) -> None:
 
 
 def test_each_message_leaves_one_note(world: World) -> None:
-    people = score_contacts(world, 3)
+    people = score_contacts(world, 2)
     dispatch(world, approved(world))
-    assert run(world).notes == 3
+    assert run(world).notes == 2
     [note] = our_notes(world, people[0])
     assert str(note["body"]).startswith("Email sent ")
     assert "sequence hot_follow_up, step 1, approved by Bo Broker." in str(note["body"])
     assert run(world).notes == 0
     assert rows(
         world.database, "select count(*), count(provider_id) from ops.crm_actions where kind='note'"
-    ) == [(3, 3)]
+    ) == [(2, 2)]
 
 
 def test_lost_answers_and_kills_make_nothing_twice(world: World) -> None:
-    people = score_contacts(world, 6)
+    people = score_contacts(world, 4)
     dispatch(world, approved(world))
     world.fault(provider="ghl", kind="drop_response", rate=0.5, method="POST", path="/notes")
     world.fault(provider="ghl", kind="drop_response", rate=0.5, method="POST", path="/tasks")
@@ -376,7 +376,7 @@ def test_lost_answers_and_kills_make_nothing_twice(world: World) -> None:
 
 
 def test_what_never_arrived_is_made_by_the_next_run(world: World) -> None:
-    people = score_contacts(world, 3)
+    people = score_contacts(world, 2)
     run_before = world.clock.now()
     world.fault(provider="ghl", kind="status", value=422, rate=1, path="/tasks")
     assert run(world).tasks == 0
@@ -388,12 +388,12 @@ def test_what_never_arrived_is_made_by_the_next_run(world: World) -> None:
     later = write_back(
         world.database, world.clients, world.settings, world.clock, grace=timedelta(0)
     )
-    assert (later.tasks, later.actions_found) == (3, 0)
-    assert [len(our_tasks(world, contact)) for contact in people] == [1, 1, 1]
+    assert (later.tasks, later.actions_found) == (2, 0)
+    assert [len(our_tasks(world, contact)) for contact in people] == [1, 1]
 
 
 def test_workflows_are_entered_once_and_a_lost_answer_is_for_a_person(world: World) -> None:
-    people = score_contacts(world, 4)
+    people = score_contacts(world, 2)
     client = world.clients.ghl[people[0]["location_id"]]
     flows = {flow["status"]: flow["id"] for flow in client.list_workflows()}
     location = people[0]["location_id"]
