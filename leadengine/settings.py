@@ -97,6 +97,7 @@ class Settings(BaseSettings):
     score_vector_days: Annotated[int, Field(ge=1)] = 180
     transcription_budget: Annotated[int, Field(ge=0)] = 150
     apollo_budget: Annotated[int, Field(ge=0)] = 20
+    model_allow: Annotated[tuple[str, ...], NoDecode] = ()
     writeback_tiers: Annotated[tuple[str, ...], NoDecode] = ("hot", "warm")
     writeback_tasks_a_day: Annotated[int, Field(ge=0)] = 20
     writeback_notes: bool = True
@@ -109,9 +110,9 @@ class Settings(BaseSettings):
     # Filled in by use_sandbox(), never from the environment.
     sandbox_locations: Annotated[tuple[LocationConfig, ...], NoDecode] = ()
 
-    @field_validator("writeback_tiers", mode="before")
+    @field_validator("writeback_tiers", "model_allow", mode="before")
     @classmethod
-    def _split_tiers(cls, value: Any) -> Any:
+    def _split_list(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
     @field_validator("writeback_workflows", mode="before")

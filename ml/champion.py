@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -16,10 +17,12 @@ from leadengine.errors import LeadEngineError
 from leadengine.log import get_logger
 from leadengine.progress import progress
 from leadengine.settings import Settings
-from ml import registry, tracking
+from ml import gates, history, registry, tracking
 from ml.drift import fit_bins
-from ml.evaluation import average_precision, brier, evaluate, paired_difference
+from ml.evaluation import evaluate
 from ml.fitting import FitOptions, check_outcomes, fit
+from ml.gates import Judging, Verdict
+from ml.history import CHALLENGER, CHAMPION
 from ml.model import LeadModel
 from ml.schema import Matrix
 from ml.splits import Split, held_out, split_by_lead, split_by_time
@@ -32,12 +35,12 @@ if TYPE_CHECKING:
 log = get_logger("ml.champion")
 
 TABLE = "marts.lead_training_set"
-CHAMPION = "champion"
-CHALLENGER = "challenger"
+SLICES = ["source", "agent"]
+STAND_INS = ["first_name", "postal_code"]
 # Past this the figures hardly move, and training would not fit its minute.
 MAX_ROWS = 200_000
-# How much worse, relative to the champion, a challenger may seem while chance explains it.
-_TOLERANCE = 0.05
+# Rows on which the registered form is held to the online form.
+_PARITY_ROWS = 500
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ class TrainingResult:
     Attributes:
         model_version: version of ``lead_conversion`` in the registry.
         alias: ``champion`` or ``challenger``.
-        decision: why, in a sentence.
+        decision: why, in a sentence or two.
+        checks: what each gate found.
         metrics: figures on rows that the judged model was not trained on.
         intervals: their 95 % intervals.
         run_id: MLflow's run.
@@ -66,6 +70,7 @@ class TrainingResult:
     split: dict[str, Any]
     calibration_plot: Path
     gain_plot: Path
+    checks: tuple[gates.Check, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ class TrainingSet:
         label: 1 where the lead converted.
         leads: who a row is of, as far as splits go: leads of one person are one.
         as_of: the rows' moments, UTC.
+        lead_ids: as in ``marts.dim_leads``.
         digest: of all that was read.
     """
 
@@ -93,40 +99,52 @@ class TrainingSet:
     label: Matrix
     leads: "np.ndarray[Any, Any]"
     as_of: "pd.Series[Any]"
+    lead_ids: "np.ndarray[Any, Any]"
     digest: str
 
 
+_AUDIT_COLUMNS = Path(__file__).parent / "sql" / "audit_columns.sql"
 _loaded: dict[tuple[str, str], Champion] = {}
 _current: dict[str, tuple[float, Champion]] = {}
 _lock = threading.Lock()
 
 
 def train_from_warehouse(
-    database: Database, settings: Settings, *, seed: int = 7
+    database: Database, settings: Settings, *, seed: int = 7, actor: str = "training"
 ) -> TrainingResult:
-    """Trains, judges, registers, and promotes if the gate lets it.
+    """Trains, judges, registers, and promotes if every gate lets it.
 
     The figures are those of a model that was trained on other leads and on earlier rows, whose
     label windows had ended before the judging period began. The registered model is trained in
     the same way on all rows of those other leads. Held-out leads are the same in every training,
     so that champion and challenger are compared on rows that neither has seen.
 
+    What the gates found stands in the version's tags, in the run's ``gates.json`` and in
+    ``ops.audit_trail``.
+
     Raises:
         LeadEngineError: no training set, too few outcomes, or MLflow cannot be used.
     """
     with progress("Reading the training set"):
         data = read_training_set(database)
+        others = read_audit_columns(database, data.lead_ids)
     check_outcomes(data.label)
     client = tracking.configure(settings, database)
     split = _split(data, settings)
     options = FitOptions(seed=seed)
+    test = split.test
+    judging = Judging(
+        frame=data.frame[test],
+        label=data.label[test],
+        leads=data.leads[test],
+        slices=others.loc[test, others.columns.intersection(SLICES)],
+        stand_ins=others.loc[test, others.columns.intersection(STAND_INS)],
+    )
     with progress("Training and judging on held-out rows"):
         train = split.train
         judged = fit(data.frame[train], data.label[train], data.leads[train], options)
-        test = data.frame[split.test]
-        label, leads = data.label[split.test], data.leads[split.test]
-        score = judged.score(test)
-        metrics = evaluate(label, score, groups=leads, seed=seed)
+        score = judged.score(judging.frame)
+        metrics = evaluate(judging.label, score, groups=judging.leads, seed=seed)
     with progress("Training the model to register"):
         rows = ~held_out(data.leads)
         model = fit(data.frame[rows], data.label[rows], data.leads[rows], options)
@@ -138,9 +156,9 @@ def train_from_warehouse(
         code_revision=registry.code_revision(),
         bins=_bins(model, data.frame[rows]),
     )
-    evidence = registry.Evidence(metrics, label, score, data.digest, split.describe())
-    champion = load_champion(settings, database) if _version(client, CHAMPION) else None
-    alias, decision = _gate(model, champion, test, label, leads)
+    evidence = registry.Evidence(
+        metrics, judging.label, score, data.digest, split.describe(), judging.slices
+    )
     with progress("Registering the model"):
         registered = registry.register(
             client,
@@ -152,15 +170,35 @@ def train_from_warehouse(
             run_name=f"warehouse {data.digest[:8]}",
             examples=model.schema.encode(data.frame.head(3)),
         )
-        _promote(client, registered, alias, decision)
+    with progress("Holding the model to the gates"):
+        champion = load_champion(settings, database) if _version(client, CHAMPION) else None
+        checks = (
+            *_against(champion, model, judging),
+            *gates.calibration(judging, model.score(judging.frame), seed),
+            gates.leaks(
+                data.frame[rows],
+                data.label[rows],
+                data.leads[rows],
+                model,
+                settings.model_allow,
+            ),
+            _parity(registered, judging.frame, settings, database),
+        )
+        fair, groups = gates.fairness(judging, model.score(judging.frame), model)
+        verdict = Verdict((*checks, fair), groups)
+        alias = _conclude(client, registered, verdict)
+        action = history.PROMOTED if verdict.passed else history.REFUSED
+        history.record(
+            database, action, registered.name, registered.version, verdict.to_dict(), actor=actor
+        )
     folder = settings.home / "reports" / f"{registered.name}-{registered.version}"
-    calibration, gain = evidence.write_plots(folder)
-    log.info("version %s is %s: %s", registered.version, alias, decision)
+    calibration, gain, *_ = evidence.write_plots(folder)
+    log.info("version %s is %s: %s", registered.version, alias, verdict.decision)
     figures = {k: float(v) for k, v in metrics.to_dict().items() if k != "intervals"}
     return TrainingResult(
         model_version=registered.version,
         alias=alias,
-        decision=decision,
+        decision=verdict.decision,
         metrics=figures,
         intervals=metrics.intervals,
         run_id=registered.run_id,
@@ -168,7 +206,24 @@ def train_from_warehouse(
         split=split.describe(),
         calibration_plot=calibration,
         gain_plot=gain,
+        checks=verdict.checks,
     )
+
+
+def read_audit_columns(database: Database, lead_ids: "np.ndarray[Any, Any]") -> pd.DataFrame:
+    """Per row of ``lead_ids`` what leads are sliced and audited by; none of it is a feature.
+
+    Without ``marts.dim_leads`` no columns are given, and the gates then say that they looked at
+    no group.
+    """
+    query = sql.SQL(_AUDIT_COLUMNS.read_text("utf-8"))
+    with database.connect() as connection:
+        try:
+            found = read_frame(connection, query)
+        except (errors.UndefinedTable, errors.UndefinedColumn) as error:
+            log.warning("no slices and no audit set: %s", error.diag.message_primary)
+            return pd.DataFrame(index=range(len(lead_ids)))
+    return found.set_index("lead_id").reindex(lead_ids).reset_index(drop=True)
 
 
 def read_training_set(database: Database) -> TrainingSet:
@@ -207,6 +262,7 @@ def read_training_set(database: Database) -> TrainingSet:
         label=frame["label"].to_numpy(dtype=np.float64),
         leads=frame["split_group"].to_numpy(dtype=object),
         as_of=frame["as_of"],
+        lead_ids=frame["lead_id"].to_numpy(dtype=object),
         digest=hashlib.sha256(names + rows.tobytes()).hexdigest(),
     )
 
@@ -284,40 +340,47 @@ def _split(data: TrainingSet, settings: Settings) -> Split:
         return split_by_lead(data.label, data.leads)
 
 
-def _gate(
-    model: LeadModel,
-    champion: Champion | None,
-    test: pd.DataFrame,
-    label: Matrix,
-    leads: "np.ndarray[Any, Any]",
-) -> tuple[str, str]:
-    """The alias that a new model deserves, and why."""
+def _against(
+    champion: Champion | None, model: LeadModel, judging: Judging
+) -> tuple[gates.Check, ...]:
+    """The comparison with the champion, where there is one that can still score."""
     if champion is None:
-        return CHAMPION, "There was no champion."
-    gone = [name for name in champion.model.schema.names if name not in test.columns]
+        return (gates.Check("champion", True, "There was no champion."),)
+    version = f"version {champion.version}"
+    gone = [name for name in champion.model.schema.names if name not in judging.frame.columns]
     if gone:
-        return CHAMPION, (
-            f"Version {champion.version} needs {', '.join(gone[:3])}, which the features lack now."
-        )
-    new, old = model.score(test), champion.model.score(test)
-    worse = []
-    for name, figure, sign in (("Brier", brier, 1), ("average precision", average_precision, -1)):
-        difference, (low, high) = paired_difference(label, new, old, figure, groups=leads)
-        surely = low > 0 if sign > 0 else high < 0
-        far = sign * difference > _TOLERANCE * abs(figure(label, old))
-        if surely or far:
-            worse.append(f"{name} by {abs(difference):.4f} (95 % interval {low:.4f} to {high:.4f})")
-    versus = f"version {champion.version} on the same {len(label)} held-out rows"
-    if worse:
-        return CHALLENGER, f"Refused: worse than {versus} in {' and '.join(worse)}."
-    return CHAMPION, f"Not worse than {versus} in Brier or average precision."
+        said = f"The champion, {version}, needs {', '.join(gone[:3])}, which the features lack now."
+        return (gates.Check("champion", True, said),)
+    new, old = model.score(judging.frame), champion.model.score(judging.frame)
+    return gates.compare(judging, new, old, version)
 
 
-def _promote(
-    client: "MlflowClient", registered: registry.Registered, alias: str, decision: str
-) -> None:
-    client.set_model_version_tag(registered.name, registered.version, "decision", decision)
+def _parity(
+    registered: registry.Registered, frame: pd.DataFrame, settings: Settings, database: Database
+) -> gates.Check:
+    """Holds what MLflow serves to what the online path loads, one lead at a time."""
+    import mlflow
+
+    online = registry.load_model(registered.model_uri, settings, database)
+    rows = frame[online.schema.names].head(_PARITY_ROWS)
+    served = mlflow.pyfunc.load_model(registered.model_uri).predict(rows)
+    leads: list[Mapping[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
+    single = [online.predict(online.schema.encode_row(lead))[0] for lead in leads]
+    return gates.parity(np.asarray(served, dtype=np.float64), np.array(single))
+
+
+def _conclude(client: "MlflowClient", registered: registry.Registered, verdict: Verdict) -> str:
+    """Sets tags and alias, and keeps what the gates found with the run."""
+    alias = CHAMPION if verdict.passed else CHALLENGER
+    tags = {"decision": verdict.decision}
+    for check in verdict.checks:
+        key = f"gate_{check.gate.replace(' ', '_')}"
+        tags[key] = f"{'passed' if check.passed else 'refused'}: {check.said}"
+    for key, said in tags.items():
+        client.set_model_version_tag(registered.name, registered.version, key, said[:4900])
+    client.log_dict(registered.run_id, verdict.to_dict(), "gates.json")
     client.set_registered_model_alias(registered.name, alias, registered.version)
+    return alias
 
 
 def _version(client: "MlflowClient", alias: str) -> str | None:

@@ -1,6 +1,7 @@
 """Plots that go with a model: does the probability hold, and what does ranking gain."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,6 +10,9 @@ from matplotlib.figure import Figure
 
 from ml.evaluation import BINS
 from ml.schema import Matrix
+
+# More slices than this cannot be read.
+_SLICES = 15
 
 
 def calibration_plot(label: Matrix, score: Matrix, path: Path) -> Path:
@@ -36,6 +40,41 @@ def gain_plot(label: Matrix, score: Matrix, path: Path) -> Path:
     axes.set(xlabel="share of leads worked", ylabel="share of conversions", xlim=(0, 1))
     axes.set_ylim(0, 1.01)
     axes.legend(loc="lower right")
+    return _save(figure, path)
+
+
+def precision_recall_plot(label: Matrix, score: Matrix, path: Path) -> Path:
+    """Precision against recall, by steps, beside the base rate."""
+    hits = np.cumsum(label[np.argsort(-score, kind="stable")])
+    precision = hits / np.arange(1, len(label) + 1)
+    figure, axes = _figure("Precision and recall on rows not trained on")
+    base = float(label.mean())
+    axes.axhline(base, color="0.6", linestyle="--", label=f"base rate {base:.1%}")
+    axes.plot(hits / label.sum(), precision, label="by score")
+    axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1))
+    axes.set_ylim(0, 1.01)
+    axes.legend(loc="upper right")
+    return _save(figure, path)
+
+
+def slice_plot(
+    label: Matrix, score: Matrix, slices: "np.ndarray[Any, Any]", name: str, path: Path
+) -> Path:
+    """Mean score and share of conversions per slice, the largest first, with 95 % intervals."""
+    values, counts = np.unique(slices.astype(str), return_counts=True)
+    shown = values[np.argsort(-counts, kind="stable")][:_SLICES]
+    figure, axes = _figure(f"Calibration by {name}")
+    for i, value in enumerate(shown):
+        rows = slices.astype(str) == value
+        came = float(label[rows].mean())
+        error = 1.96 * np.sqrt(came * (1 - came) / rows.sum())
+        axes.errorbar(came, i, xerr=error, marker="o", color="C0", capsize=3)
+        axes.plot(float(score[rows].mean()), i, marker="x", color="C1")
+    axes.plot([], [], marker="o", color="C0", label="share converted, 95 % interval")
+    axes.plot([], [], marker="x", color="C1", linestyle="", label="mean score")
+    axes.set_yticks(range(len(shown)), [value[:24] or "(none)" for value in shown])
+    axes.invert_yaxis()
+    axes.legend(loc="best")
     return _save(figure, path)
 
 

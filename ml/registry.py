@@ -1,9 +1,10 @@
 """Models into MLflow and back."""
 
 import json
+import re
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +18,7 @@ from leadengine.settings import Settings
 from ml import tracking
 from ml.evaluation import Metrics
 from ml.model import MODEL_FILE, LeadModel
-from ml.plots import calibration_plot, gain_plot
+from ml.plots import calibration_plot, gain_plot, precision_recall_plot, slice_plot
 from ml.schema import EMPTY, FIRST_LEVEL, Matrix
 from warehouse.database import Database
 
@@ -37,6 +38,7 @@ class Evidence:
         label, score: those rows.
         data_digest: digest of the training data.
         split: how training and judging rows were told apart.
+        slices: columns over those rows by which calibration is shown.
     """
 
     metrics: Metrics
@@ -44,13 +46,26 @@ class Evidence:
     score: Matrix
     data_digest: str
     split: dict[str, Any]
+    slices: pd.DataFrame = field(default_factory=pd.DataFrame)
 
-    def write_plots(self, folder: Path) -> tuple[Path, Path]:
-        """Calibration and gain, as PNG."""
+    def write_plots(self, folder: Path) -> tuple[Path, ...]:
+        """Calibration, gain, precision-recall and one per slicing column, as PNG."""
         folder.mkdir(parents=True, exist_ok=True)
+        label, score = self.label, self.score
         return (
-            calibration_plot(self.label, self.score, folder / "calibration.png"),
-            gain_plot(self.label, self.score, folder / "gain.png"),
+            calibration_plot(label, score, folder / "calibration.png"),
+            gain_plot(label, score, folder / "gain.png"),
+            precision_recall_plot(label, score, folder / "precision_recall.png"),
+            *(
+                slice_plot(
+                    label,
+                    score,
+                    self.slices[name].astype(object).fillna("").to_numpy(),
+                    str(name),
+                    folder / f"slices_{_slug(str(name))}.png",
+                )
+                for name in self.slices.columns
+            ),
         )
 
 
@@ -183,6 +198,10 @@ def input_example(model: LeadModel, matrix: Matrix) -> pd.DataFrame:
         else:
             columns[feature.name] = matrix[:, i]
     return pd.DataFrame(columns)
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "column"
 
 
 @cache

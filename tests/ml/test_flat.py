@@ -116,6 +116,7 @@ def test_what_is_logged_names_nobody(trained: FileTraining, file_settings: Setti
     assert {a.path for a in client.list_artifacts(trained.run_id, "plots")} == {
         "plots/calibration.png",
         "plots/gain.png",
+        "plots/precision_recall.png",
     }
     info = mlflow.models.get_model_info(trained.model_uri)
     assert [c.name for c in info.signature.inputs] == trained.features
@@ -143,7 +144,7 @@ def test_out_folder_holds_model_plots_and_report(
 ) -> None:
     assert trained.out is not None
     assert {p.name for p in trained.out.iterdir()} == {
-        "model", "calibration.png", "gain.png", "report.json", "rejected_rows.csv",
+        "model", "calibration.png", "gain.png", "precision_recall.png", "report.json", "rejected_rows.csv",
     }  # fmt: skip
     by_folder, by_uri = tmp_path / "a.csv", tmp_path / "b.csv.gz"
     predict_file(str(trained.out), table, by_folder, settings=file_settings)

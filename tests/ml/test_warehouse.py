@@ -219,8 +219,8 @@ def test_a_worse_model_is_refused_and_says_why(
     before = load_champion(own_settings, warehouse).version
     refused = retrain(warehouse, own_settings, monkeypatch, shifted)
     assert refused.alias == "challenger"
-    assert "Refused: worse than version" in refused.decision
-    assert "Brier" in refused.decision
+    assert "Refused: Brier: Worse than version" in refused.decision
+    assert "calibration: ECE" in refused.decision
     assert load_champion(own_settings, warehouse).version == before
     client = tracking.configure(own_settings, warehouse)
     version = client.get_model_version("lead_conversion", refused.model_version)
