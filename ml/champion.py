@@ -132,21 +132,15 @@ def train_from_warehouse(
     client = tracking.configure(settings, database)
     split = _split(data, settings)
     options = FitOptions(seed=seed)
-    test = split.test
-    judging = Judging(
-        frame=data.frame[test],
-        label=data.label[test],
-        leads=data.leads[test],
-        slices=others.loc[test, others.columns.intersection(SLICES)],
-        stand_ins=others.loc[test, others.columns.intersection(STAND_INS)],
-    )
+    judging = _judging(data, others, split.test)
     with progress("Training and judging on held-out rows"):
         train = split.train
         judged = fit(data.frame[train], data.label[train], data.leads[train], options)
         score = judged.score(judging.frame)
         metrics = evaluate(judging.label, score, groups=judging.leads, seed=seed)
     with progress("Training the model to register"):
-        rows = ~held_out(data.leads)
+        outside = held_out(data.leads)
+        rows = ~outside
         model = fit(data.frame[rows], data.label[rows], data.leads[rows], options)
     model = model.with_training(
         source=TABLE,
@@ -172,9 +166,14 @@ def train_from_warehouse(
         )
     with progress("Holding the model to the gates"):
         champion = load_champion(settings, database) if _version(client, CHAMPION) else None
+        # Slices and groups are small: there all rows of the held-out leads count, early ones too.
+        whole = _judging(data, others, outside)
+        whole_score = model.score(whole.frame)
+        fair, groups = gates.fairness(whole, whole_score, model)
         checks = (
             *_against(champion, model, judging),
-            *gates.calibration(judging, model.score(judging.frame), seed),
+            gates.calibration(judging, model.score(judging.frame), seed),
+            *gates.calibration_by_slice(whole, whole_score, seed),
             gates.leaks(
                 data.frame[rows],
                 data.label[rows],
@@ -184,7 +183,6 @@ def train_from_warehouse(
             ),
             _parity(registered, judging.frame, settings, database),
         )
-        fair, groups = gates.fairness(judging, model.score(judging.frame), model)
         verdict = Verdict((*checks, fair), groups)
         alias = _conclude(client, registered, verdict)
         action = history.PROMOTED if verdict.passed else history.REFUSED
@@ -338,6 +336,18 @@ def _split(data: TrainingSet, settings: Settings) -> Split:
     except LeadEngineError:
         log.info("the history is too short for a split by time; judging by held-out leads")
         return split_by_lead(data.label, data.leads)
+
+
+def _judging(
+    data: TrainingSet, others: pd.DataFrame, rows: "np.ndarray[Any, np.dtype[np.bool_]]"
+) -> Judging:
+    return Judging(
+        frame=data.frame[rows],
+        label=data.label[rows],
+        leads=data.leads[rows],
+        slices=others.loc[rows, others.columns.intersection(SLICES)],
+        stand_ins=others.loc[rows, others.columns.intersection(STAND_INS)],
+    )
 
 
 def _against(

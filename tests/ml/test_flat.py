@@ -144,7 +144,8 @@ def test_out_folder_holds_model_plots_and_report(
 ) -> None:
     assert trained.out is not None
     assert {p.name for p in trained.out.iterdir()} == {
-        "model", "calibration.png", "gain.png", "precision_recall.png", "report.json", "rejected_rows.csv",
+        "model", "calibration.png", "gain.png", "precision_recall.png", "report.json",
+        "rejected_rows.csv",
     }  # fmt: skip
     by_folder, by_uri = tmp_path / "a.csv", tmp_path / "b.csv.gz"
     predict_file(str(trained.out), table, by_folder, settings=file_settings)
