@@ -73,7 +73,13 @@ def _candidate(row: dict[str, Any]) -> Candidate:
         tier=row["tier"],
         rank=row["rank"],
         channels={
-            Channel.SMS: _state(row, "sms", row["phone"], row["is_phone_valid"]),
+            Channel.SMS: _state(
+                row,
+                "sms",
+                row["phone"],
+                row["is_phone_valid"] and row["is_line_valid"] is not False,
+                line_type=row["line_type"],
+            ),
             Channel.EMAIL: _state(row, "email", row["email"], row["is_email_valid"]),
         },
         timezone=row["timezone"],
@@ -85,7 +91,11 @@ def _candidate(row: dict[str, Any]) -> Candidate:
 
 
 def _state(
-    row: dict[str, Any], channel: str, address: str | None, is_valid: bool | None
+    row: dict[str, Any],
+    channel: str,
+    address: str | None,
+    is_valid: bool | None,
+    line_type: str | None = None,
 ) -> ChannelState:
     consent = None
     if row[f"{channel}_consent_log_id"] is not None:
@@ -102,4 +112,6 @@ def _state(
         is_suppressed=row[f"{channel}_suppressed"],
         consent=consent,
         address_opted_out=row[f"{channel}_address_opted_out"],
+        do_not_call=tuple(row[f"{channel}_do_not_call"]),
+        line_type=line_type,
     )

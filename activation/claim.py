@@ -202,6 +202,8 @@ def _judge(
         if consent
         else None,
         address_opted_out=facts["address_action"] == "revoked",
+        do_not_call=tuple(facts["do_not_call"]),
+        line_type=facts["line_type"],
     )
     candidate = Candidate(
         lead_id=send["lead_id"],

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from providers.apollo import ApolloClient
     from providers.claude import ClaudeClient
     from providers.ghl import GhlClient
+    from providers.lookups import LookupsClient
     from providers.sendgrid import SendGridClient
     from providers.twilio import TwilioClient
 
@@ -87,6 +88,27 @@ class Clients:
                 _required(settings.twilio_account_sid, "TWILIO_ACCOUNT_SID", "send or read SMS"),
                 _required(settings.twilio_auth_token, "TWILIO_AUTH_TOKEN", "send or read SMS"),
                 limiter=self.limiter,
+                limit=self._limits.twilio,
+                policy=self._policy,
+            )
+        )
+
+    @cached_property
+    def lookups(self) -> LookupsClient:
+        """Twilio Lookup, on Twilio's account.
+
+        Raises:
+            SettingsError: the account is not configured; names the variable.
+        """
+        from providers.lookups import LookupsClient
+
+        settings = self._settings
+        return self._kept(
+            LookupsClient(
+                settings.twilio_lookups_base_url,
+                _required(settings.twilio_account_sid, "TWILIO_ACCOUNT_SID", "look up a number"),
+                _required(settings.twilio_auth_token, "TWILIO_AUTH_TOKEN", "look up a number"),
+                limiter=self._limiter,
                 limit=self._limits.twilio,
                 policy=self._policy,
             )

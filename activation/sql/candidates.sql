@@ -173,6 +173,27 @@ address_dnd as (
     where is_dnd
 ),
 
+-- Numbers and emails on a do-not-call list of the location or of everybody.
+listed as (
+    select
+        contacts.lead_id,
+        contacts.channel,
+        array_agg(distinct lists.kind) as kinds
+    from (
+        select lead_id, location_id, 'sms' as channel, phone as address
+        from audience
+        union all
+        select lead_id, location_id, 'email' as channel, email as address
+        from audience
+    ) as contacts
+    inner join ops.do_not_call as lists
+        on
+            contacts.channel = lists.channel
+            and contacts.address = lists.address
+            and lists.location_id in ('*', contacts.location_id)
+    group by contacts.lead_id, contacts.channel
+),
+
 history as (
     select
         coalesce(records.lead_id, sends.lead_id) as lead_id,
@@ -218,6 +239,10 @@ select
     email_suppression.address is not null as email_suppressed,
     email_opted_out.address is not null as email_address_opted_out,
     email_dnd.address is not null as email_address_dnd,
+    coalesce(sms_listed.kinds, '{}') as sms_do_not_call,
+    coalesce(email_listed.kinds, '{}') as email_do_not_call,
+    lines.line_type,
+    lines.is_valid as is_line_valid,
     (
         coalesce(history.already_sent, false)
         or sms_reached.to_address is not null
@@ -257,6 +282,11 @@ left join address_dnd as email_dnd
         audience.location_id = email_dnd.location_id
         and email_dnd.channel = 'email'
         and audience.email = email_dnd.address
+left join listed as sms_listed
+    on audience.lead_id = sms_listed.lead_id and sms_listed.channel = 'sms'
+left join listed as email_listed
+    on audience.lead_id = email_listed.lead_id and email_listed.channel = 'email'
+left join ops.phone_lines as lines on audience.phone = lines.address
 left join reached_addresses as sms_reached
     on
         audience.location_id = sms_reached.location_id

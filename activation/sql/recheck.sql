@@ -51,6 +51,19 @@ select
             and suppressions.channel = messages.channel
             and suppressions.address = messages.to_address
     ) as is_suppressed,
+    (
+        select coalesce(array_agg(distinct lists.kind), '{}')
+        from ops.do_not_call as lists
+        where
+            lists.channel = messages.channel
+            and lists.address = messages.to_address
+            and lists.location_id in ('*', messages.location_id)
+    ) as do_not_call,
+    (
+        select phone_lines.line_type
+        from ops.phone_lines
+        where phone_lines.address = messages.to_address
+    ) as line_type,
     history.recent_sends,
     exists (
         select 1
@@ -69,6 +82,8 @@ select
             and texts.provider = 'twilio'
             and texts.event_type = 'message.received'
             and texts.payload ->> 'From' = messages.to_address
+            -- Who asks for help, or to hear from us again, has not replied.
+            and ops.keyword(texts.payload ->> 'Body') is null
             and texts.received_at > messages.decided_at
     ) as has_replied,
     exists (

@@ -5,7 +5,19 @@ import sys
 import typer
 from rich.console import Console
 
-from leadengine.cli import batch, docs, doctor, files, leads, model, run, sandbox, templates, up
+from leadengine.cli import (
+    batch,
+    docs,
+    doctor,
+    files,
+    leads,
+    model,
+    run,
+    sandbox,
+    suppress,
+    templates,
+    up,
+)
 from leadengine.errors import LeadEngineError
 from leadengine.log import configure_logging
 from leadengine.settings import get_settings
@@ -29,6 +41,7 @@ app.command("explain-send")(leads.explain_send)
 app.add_typer(batch.app, name="batch", help="The life of a nurture batch.")
 app.add_typer(templates.app, name="templates", help="Messages: list, show, preview, lint.")
 app.add_typer(model.app, name="model", help="Which version of the model scores, and the way back.")
+app.add_typer(suppress.app, name="suppress", help="Who must not be written to: lists and lines.")
 app.command("sandbox")(sandbox.sandbox)
 app.command("docs")(docs.docs)
 app.command("doctor")(doctor.doctor)

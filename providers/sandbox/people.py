@@ -38,6 +38,9 @@ _COOL = [
 ]
 
 
+_LANDLINES = 0.012
+
+
 @dataclass(frozen=True, slots=True)
 class SmsReaction:
     """What becomes of a text message; delays count from its sending.
@@ -59,6 +62,13 @@ class EmailReaction:
     events: tuple[tuple[timedelta, str, str], ...]
 
 
+def line_type(seed: int, phone: str) -> str:
+    """What Twilio Lookup says of a number: a landline takes no text, whoever owns it."""
+    if uniform(seed, phone, "number") < _LANDLINES:
+        return "landline"
+    return "nonFixedVoip" if uniform(seed, phone, "line") < 0.06 else "mobile"
+
+
 def text_message(seed: int, sid: str, phone: str, propensity: float, recent: int) -> SmsReaction:
     """The reaction to one SMS.
 
@@ -73,7 +83,7 @@ def text_message(seed: int, sid: str, phone: str, propensity: float, recent: int
     trait = uniform(seed, phone, "number")
     luck = uniform(seed, sid, "carrier")
     error = 0
-    if trait < 0.012:
+    if trait < _LANDLINES:
         error = 30006
     elif trait < 0.022:
         error = 30003

@@ -8,8 +8,9 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
+from providers.sandbox import people
 from providers.sandbox.chance import parse_time
 from providers.sandbox.state import Sandbox
 from providers.sandbox.wire import Json, Refusal, Reply, Request, Route, Router, reply
@@ -59,6 +60,7 @@ class TwilioApi:
         router.add("GET", f"{root}/Messages.json", self.list_messages)
         router.add("GET", f"{root}/Messages/{{sid}}", self.fetch_message)
         router.add("POST", f"{root}/Messages/{{sid}}", self.update_message)
+        router.add("GET", "/v2/PhoneNumbers/{number}", self.look_up)
         router.add("GET", f"{root}/Calls.json", self.list_calls)
         router.add("GET", f"{root}/Calls/{{sid}}", self.fetch_call)
         router.add("GET", f"{root}/Calls/{{call}}/Recordings.json", self.list_recordings)
@@ -69,7 +71,7 @@ class TwilioApi:
         """Checks the account's SID and token; the path must name the account that signed in."""
         if request.headers.get("authorization", "") != self._basic:
             raise refuse(401, 20003, "Authenticate")
-        if request.params.get("account") != self._state.account_sid:
+        if request.params.get("account", self._state.account_sid) != self._state.account_sid:
             raise self._missing(request)
 
     # -- messages -----------------------------------------------------------------------------
@@ -165,6 +167,49 @@ class TwilioApi:
                     yield number, message
 
         return self._page(request, "messages", "Messages", rows())
+
+    # -- Lookup, version 2 --------------------------------------------------------------------
+
+    def look_up(self, request: Request) -> Reply:
+        """``FetchPhoneNumber``: validity, and the type of the line where it is asked for."""
+        number = unquote(request.params["number"])
+        fields = {name.strip() for name in request.query.get("Fields", "").split(",")} - {""}
+        unknown = fields - {"validation", "line_type_intelligence"}
+        if unknown:
+            raise refuse(400, 60617, f"Field {min(unknown)} is not available in this sandbox")
+        is_valid = bool((_NORTH_AMERICAN if number.startswith("+1") else _E164).fullmatch(number))
+        is_american = is_valid and number.startswith("+1")
+        line = None
+        if "line_type_intelligence" in fields and is_american:
+            line = {
+                "mobile_country_code": "310",
+                "mobile_network_code": "000",
+                "carrier_name": "Simulated Carrier",
+                "type": people.line_type(self._sandbox.seed, number),
+                "error_code": None,
+            }
+        national = f"({number[2:5]}) {number[5:8]}-{number[8:]}" if is_american else None
+        return reply(
+            {
+                "calling_country_code": "1" if is_american else None,
+                "country_code": "US" if is_american else None,
+                "phone_number": number,
+                "national_format": national,
+                "valid": is_valid,
+                "validation_errors": None if is_valid else ["INVALID_LENGTH"],
+                "caller_name": None,
+                "sim_swap": None,
+                "call_forwarding": None,
+                "line_status": None,
+                "line_type_intelligence": line,
+                "identity_match": None,
+                "reassigned_number": None,
+                "sms_pumping_risk": None,
+                "phone_number_quality_score": None,
+                "pre_fill": None,
+                "url": f"https://lookups.twilio.com/v2/PhoneNumbers/{number}",
+            }
+        )
 
     # -- calls and recordings -----------------------------------------------------------------
 
