@@ -25,7 +25,7 @@ Kind = Literal["internal", "national", "state"]
 _KINDS = ("internal", "national", "state")
 _CHANNELS = ("sms", "email", "call")
 _HEADINGS = {"phone", "number", "phone_number", "telephone", "email", "address", "area_code"}
-_EMAIL = re.compile(r"[^@\s,;\"]+@[^@\s,;\"]+\.[^@\s,;\"]+")
+_EMAIL = re.compile(r"[^@\s,;\"<>]+@[^@\s,;\"<>]+\.[^@\s,;\"<>]+")
 _MOST_REJECTS_KEPT = 1_000
 
 
@@ -108,9 +108,9 @@ def import_list(
         if not read and not rejects:
             raise ListError(f"{path.name} holds no addresses.", remedy="Give one address a line.")
         if not read:
+            wanted = "email" if channel == "email" else "number"
             raise ListError(
-                f"{path.name}, line {rejects[0][0]}: no {'email' if channel == 'email' else 'number'}"
-                " in any line.",
+                f"{path.name}, line {rejects[0][0]}: no {wanted} in any line.",
                 remedy="Give one address a line, numbers with their area code.",
             )
         parameters = {
