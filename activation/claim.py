@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 from activation.audit import audit
 from activation.changes import TemplateVersions, changed_since_plan
 from activation.consent import consent_hash
+from activation.content import ContentCheck
 from activation.decide import DecisionContext, decide
 from activation.liveness import lock_key
 from activation.queries import load_sql
@@ -227,6 +228,11 @@ def _judge(
     decision = decide(candidate, context)
     if decision.verdict is not Verdict.SEND:
         return decision
+    refused = ContentCheck(rules, now).sending(
+        channel, send["subject"], send["body"], is_first=send["step"] == 1
+    )
+    if refused is not None:
+        return Decision(Verdict.SUPPRESS, refused.reason, refused.sentence)
     return changed_since_plan(send, facts, templates) or decision
 
 

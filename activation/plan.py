@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 from activation.audience import load_audience
 from activation.audit import audit
 from activation.candidates import read_candidates
+from activation.content import ContentCheck, Refusal
 from activation.decide import DecisionContext, decide
 from activation.rulebook import RuleBook, current_rules
 from activation.senders import Sender, able, location_names, senders
@@ -83,7 +84,8 @@ def plan_batch(
             f"The sequence {sequence.id!r} sends nothing by {', '.join(request.channels)}.",
             remedy=f"Allow one of its channels: {', '.join(step.templates)}.",
         )
-    writer = _Writer(settings, sequence, library or TemplateLibrary(), found, names)
+    content = ContentCheck(rules, now)
+    writer = _Writer(settings, sequence, library or TemplateLibrary(), found, names, content)
     for channel in preferred:
         writer.library.get(step.templates[channel])
     context = DecisionContext(
@@ -101,7 +103,7 @@ def plan_batch(
             audience_size = total
             decision = _once_per_address(candidate, decide(candidate, context), reached)
             items.append(writer.item(candidate, decision))
-            if decision.verdict is not Verdict.SUPPRESS:
+            if items[-1].decision != Verdict.SUPPRESS.value:
                 chosen += 1
                 if chosen == request.size:
                     break
@@ -131,8 +133,10 @@ class _Writer:
         library: TemplateLibrary,
         found: dict[str, Sender],
         names: dict[str, str],
+        content: ContentCheck,
     ) -> None:
         self.library = library
+        self._content = content
         self._settings = settings
         self._templates = sequence.steps[_FIRST_STEP - 1].templates
         self._names = names | {sender.location_id: sender.name for sender in found.values()}
@@ -156,7 +160,18 @@ class _Writer:
         )
         if decision.verdict is not Verdict.SEND or decision.channel is None:
             return item
-        message = self._message(candidate, decision.channel)
+        message, refused = self._message(candidate, decision.channel)
+        if refused is not None:
+            return replace(
+                item,
+                decision=Verdict.SUPPRESS.value,
+                reason_code=refused.reason.value,
+                reason=refused.sentence,
+                send_at=None,
+                to_address=None,
+                template_id=message.template_id,
+                template_version=message.template_version,
+            )
         return replace(
             item,
             template_id=message.template_id,
@@ -165,7 +180,8 @@ class _Writer:
             body=message.body,
         )
 
-    def _message(self, candidate: Candidate, channel: Channel) -> Message:
+    def _message(self, candidate: Candidate, channel: Channel) -> tuple[Message, Refusal | None]:
+        """The message, and what forbids sending it for what it says."""
         brokerage = self._names.get(candidate.location_id) or self._settings.sender_name
         variables = lead_variables(candidate.facts, brokerage)
         if channel is Channel.EMAIL:
@@ -177,7 +193,17 @@ class _Writer:
                 "sender_name": self._settings.sender_name,
                 "postal_address": self._settings.sender_postal_address,
             }
-        return self.library.render(self._templates[channel], variables)
+        message = self.library.render(self._templates[channel], variables)
+        refused = self._content.planned(
+            f"{message.template_id}@{message.template_version}",
+            (str(value) for value in variables.values()),
+            channel,
+            message.subject,
+            message.body,
+            sender=brokerage,
+            postal_address=self._settings.sender_postal_address,
+        )
+        return message, refused
 
 
 def _once_per_address(
