@@ -108,7 +108,7 @@ class Clients:
                 settings.twilio_lookups_base_url,
                 _required(settings.twilio_account_sid, "TWILIO_ACCOUNT_SID", "look up a number"),
                 _required(settings.twilio_auth_token, "TWILIO_AUTH_TOKEN", "look up a number"),
-                limiter=self._limiter,
+                limiter=self.limiter,
                 limit=self._limits.twilio,
                 policy=self._policy,
             )
