@@ -299,7 +299,7 @@ def test_the_hottest_get_a_task_once_a_reason_for_their_agent(world: World) -> N
     assert run(world).tasks == 0
     with world.database.connect() as connection:
         connection.execute(
-            "update marts.lead_priorities set reasons = '[{\"feature\": \"y\","
+            'update marts.lead_priorities set reasons = \'[{"feature": "y",'
             ' "sentence": "Came back"}]\' where contact_id = %s',
             (people[0]["id"],),
         )
