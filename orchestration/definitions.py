@@ -21,6 +21,7 @@ from orchestration.defs.ml.assets import (
     watch_runs,
 )
 from orchestration.defs.ml.sensors import retrain_when_scores_no_longer_hold
+from orchestration.defs.ml.targets import lead_predictions, location_evidence, target_models
 from orchestration.defs.quality.assets import quarantine
 from orchestration.defs.quality.checks import raw_expectations
 from orchestration.defs.warehouse.assets import (
@@ -43,6 +44,9 @@ defs = dg.Definitions(
         lead_scores,
         location_scores,
         watch_runs,
+        target_models,
+        location_evidence,
+        lead_predictions,
         dbt_models_after_scores,
         *histories,
         consent_logs,

@@ -5,8 +5,10 @@ import dagster as dg
 _loaded = dg.AssetSelection.groups("ingestion") - dg.AssetSelection.assets(["raw_import", "leads"])
 _quality = dg.AssetSelection.groups("quality")
 _models = dg.AssetSelection.groups("staging", "intermediate", "marts")
-_trained = dg.AssetSelection.assets(["ml", "lead_conversion"])
-_scored = dg.AssetSelection.assets(["ml", "lead_scores"])
+_trained = dg.AssetSelection.assets(["ml", "lead_conversion"], ["ml", "target_models"])
+_scored = dg.AssetSelection.assets(
+    ["ml", "lead_scores"], ["ml", "location_evidence"], ["ml", "lead_predictions"]
+)
 _batch = dg.AssetSelection.assets(
     ["ops", "consent_logs"], ["ops", "batches"], ["ops", "sends"], ["ops", "batch_results"]
 )

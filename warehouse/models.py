@@ -398,3 +398,63 @@ class WatchFigure(Base):
     high: Mapped[float | None]
     row_count: Mapped[int]
     is_alarming: Mapped[bool]
+
+
+class TargetModel(Base):
+    """What one training of a target found: a model, a base rate, or too little evidence."""
+
+    __tablename__ = "target_models"
+    __table_args__ = _ML
+
+    target: Mapped[str] = mapped_column(primary_key=True)
+    trained_at: Mapped[datetime] = mapped_column(primary_key=True)
+    status: Mapped[str]
+    reason: Mapped[str]
+    rows_used: Mapped[int]
+    outcomes: Mapped[int]
+    leads: Mapped[int]
+    base_rate: Mapped[float | None]
+    low: Mapped[float | None]
+    high: Mapped[float | None]
+    model_name: Mapped[str | None]
+    model_version: Mapped[str | None]
+    figures: Mapped[dict[str, Any]]
+
+
+class LeadPrediction(Base):
+    """A lead's newest prediction of one target, with its 90 % interval."""
+
+    __tablename__ = "lead_predictions"
+    __table_args__ = _ML
+
+    lead_id: Mapped[str] = mapped_column(primary_key=True)
+    target: Mapped[str] = mapped_column(primary_key=True)
+    location_id: Mapped[str]
+    as_of: Mapped[datetime]
+    probability: Mapped[float | None]
+    low: Mapped[float | None]
+    high: Mapped[float | None]
+    evidence: Mapped[str]
+    median_days: Mapped[float | None]
+    model_name: Mapped[str | None]
+    model_version: Mapped[str | None]
+    predicted_at: Mapped[datetime]
+
+
+class LocationEvidence(Base):
+    """Which score a location's own outcomes favour, and its rate of conversion."""
+
+    __tablename__ = "location_evidence"
+    __table_args__ = _ML
+
+    location_id: Mapped[str] = mapped_column(primary_key=True)
+    as_of: Mapped[datetime]
+    method: Mapped[str]
+    reason: Mapped[str]
+    leads: Mapped[int]
+    outcomes: Mapped[int]
+    rate: Mapped[float]
+    low: Mapped[float]
+    high: Mapped[float]
+    prior_source: Mapped[str]
+    figures: Mapped[dict[str, Any]]

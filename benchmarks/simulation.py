@@ -1,0 +1,286 @@
+"""Scores on the simulated brokerage, whose true probabilities are known, beside the truth's own.
+
+    python benchmarks/simulation.py                    20,000 contacts; 200 small accounts
+    python benchmarks/simulation.py --contacts 3000    small
+
+Two parts, both on simulated people:
+
+- The warehouse is built by dbt from a generated brokerage; a model is trained as the project trains
+  it, on the earlier part of other leads, and judged on later moments of leads held out. Beside each
+  figure stands that of the true probabilities on the same rows: no model can do better, and their
+  own calibration error is nothing but chance.
+- 200 small accounts: of many brokerages the open leads of one day, each account with a mix of its
+  own of sources and of how long leads have been there, 5 to 150 of them. Each account's rate is
+  estimated from what became of its leads; the truth is the mean true probability over all leads of
+  such a mix. Intervals of 90 % should hold it nine times of ten. Beside them: the textbook
+  interval of a share.
+
+Prints one table and, last, one JSON object.
+"""
+
+import argparse
+import datetime as dt
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+# This checkout's packages, whatever is installed.
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+NOW = dt.datetime(2025, 9, 1, 12, tzinfo=dt.UTC)
+LABEL_DAYS = 60
+ACCOUNTS = 200
+ACCOUNTS_OF_A_BROKERAGE = 10
+
+
+@dataclass(frozen=True)
+class Line:
+    """A figure, the truth's own on the same rows, and the aim."""
+
+    name: str
+    value: float
+    truth: float | None
+    aim: str
+
+
+def scores(contacts: int, seed: int, home: Path) -> tuple[list[Line], dict[str, Any]]:
+    """Builds, trains and judges on one brokerage."""
+    os.environ["LEADENGINE_HOME"] = str(home)
+    from leadengine.settings import load_settings
+    from ml.champion import read_training_set
+    from ml.evaluation import brier, ece, roc_auc
+    from ml.fitting import FitOptions, fit
+    from ml.splits import split_by_time
+    from providers.sandbox.simulation import generate
+    from tests.dbt_project.raw_fixture import create_raw_tables, load_brokerage
+    from tests.dbt_project.running import run_dbt
+    from warehouse.database import open_database
+    from warehouse.migrate import upgrade
+
+    database = open_database(load_settings(_env_file=None))
+    upgrade(database)
+    brokerage = generate(seed, contacts, NOW.date())
+    with database.connect() as connection:
+        create_raw_tables(connection)
+        load_brokerage(connection, brokerage, NOW)
+    built = run_dbt(
+        database, home / "dbt", "run", "--select", "+lead_training_set", as_of=NOW.isoformat()
+    )
+    if not built.success:
+        sys.exit(f"dbt could not build the training set: {built.messages}")
+    data = read_training_set(database)
+    with database.connect() as connection:
+        ids = connection.execute(
+            "select lead_id from marts.lead_training_set order by lead_id, as_of"
+        ).fetchall()
+    lead = np.array([one[0].split(":", 1)[1] for one in ids])
+    if len(lead) != len(data.label):
+        sys.exit("The training set was sampled: take fewer contacts.")
+    split = split_by_time(
+        data.as_of, data.label, data.leads,
+        window=dt.timedelta(days=LABEL_DAYS), hold_out_leads=True,
+    )  # fmt: skip
+    begun = time.perf_counter()
+    train = split.train
+    model = fit(data.frame[train], data.label[train], data.leads[train], FitOptions(seed=seed))
+    seconds = time.perf_counter() - begun
+    rows = np.flatnonzero(split.test)
+    truth = np.array(
+        [
+            brokerage.truth.propensities(data.as_of.iloc[i].to_pydatetime()).get(lead[i], np.nan)
+            for i in rows
+        ]
+    )
+    # A lead that the simulation counts as closed while the CRM did not know yet has no truth.
+    rows, truth = rows[~np.isnan(truth)], truth[~np.isnan(truth)]
+    score, label = model.score(data.frame.iloc[rows]), data.label[rows]
+    lines = [
+        Line("ECE, time split", ece(label, score), ece(label, truth), "<= 0.02"),
+        Line(
+            "Brier, relative to the truth's",
+            brier(label, score) / brier(label, truth),
+            1.0,
+            "<= 1.03",
+        ),
+        Line("expected Brier, likewise", _expected(score, truth), 1.0, ""),
+        Line(
+            "conversions in the top fifth",
+            _top_fifth(label, score),
+            _top_fifth(label, truth),
+            ">= 0.60 or the truth's",
+        ),
+        Line("ROC AUC", roc_auc(label, score), roc_auc(label, truth), ""),
+    ]
+    facts = {
+        "contacts": contacts,
+        "rows_train": int(train.sum()),
+        "rows_judged": len(rows),
+        "outcomes_judged": int(label.sum()),
+        "train_seconds": round(seconds, 1),
+    }
+    return lines, facts
+
+
+def _expected(score: "np.ndarray[Any, Any]", truth: "np.ndarray[Any, Any]") -> float:
+    """Brier that the scores have on average over outcomes, relative to the truth's."""
+    least = float((truth * (1 - truth)).mean())
+    return 1.0 + float(((score - truth) ** 2).mean()) / least
+
+
+def _top_fifth(label: "np.ndarray[Any, Any]", score: "np.ndarray[Any, Any]") -> float:
+    best = np.argsort(-score, kind="stable")[: len(label) // 5]
+    return float(label[best].sum() / label.sum())
+
+
+def open_leads(seed: int, contacts: int, days_ago: int) -> pd.DataFrame:
+    """The open leads of a brokerage at a moment: truth, outcome, source and how long there."""
+    from providers.sandbox.simulation import generate
+
+    anchor = NOW.date()
+    brokerage = generate(seed, contacts, anchor)
+    as_of = dt.datetime.combine(anchor, dt.time(12), tzinfo=dt.UTC) - dt.timedelta(days=days_ago)
+    truth = brokerage.truth.propensities(as_of)
+    converted = brokerage.truth.conversions()
+    until = as_of + dt.timedelta(days=LABEL_DAYS)
+    first: dict[str, Any] = {}
+    for record in brokerage.records:
+        if record.kind == "contact" and record.payload is not None and record.id in truth:
+            first.setdefault(record.id, record.payload)
+    rows = [
+        {
+            "truth": p,
+            "label": float(contact in converted and as_of < converted[contact] <= until),
+            "source": first[contact]["source"],
+            "age": (as_of - dt.datetime.fromisoformat(first[contact]["dateAdded"])).days,
+        }
+        for contact, p in truth.items()
+        if contact in first and (record_known(first[contact]))
+    ]
+    return pd.DataFrame(rows)
+
+
+def record_known(payload: dict[str, Any]) -> bool:
+    """Whether source and day of arrival can be read: some records are broken on purpose."""
+    try:
+        dt.datetime.fromisoformat(payload["dateAdded"])
+    except (KeyError, TypeError, ValueError):
+        return False
+    return bool(payload.get("source"))
+
+
+def small_accounts(accounts: int, contacts: int, seed: int) -> tuple[list[Line], dict[str, Any]]:
+    """How often the intervals of small accounts' rates hold the true ones."""
+    from ml.small import location_rates
+
+    random = np.random.default_rng(seed)
+    brokerages = [
+        open_leads(1000 + seed + i, contacts, 90)
+        for i in range(-(-accounts // ACCOUNTS_OF_A_BROKERAGE))
+    ]
+    everyone = pd.concat(brokerages, ignore_index=True)
+    edges = everyone["age"].quantile([0.1, 0.3, 0.6]).to_numpy()
+    sources = sorted(everyone["source"].unique())
+    rates, leads, outcomes = [], [], []
+    for i in range(accounts):
+        own = brokerages[i // ACCOUNTS_OF_A_BROKERAGE]
+        # Disjoint parts of a brokerage: no lead is in two accounts.
+        own = own[np.arange(len(own)) % ACCOUNTS_OF_A_BROKERAGE == i % ACCOUNTS_OF_A_BROKERAGE]
+        by_source = dict(zip(sources, random.normal(0, 0.8, len(sources)), strict=True))
+        by_age = random.normal(0, 1.0, len(edges) + 1)
+        share = random.uniform(0.1, 1.0)
+        log_weight = [
+            one["source"].map(by_source).to_numpy() + by_age[np.searchsorted(edges, one["age"])]
+            for one in (own, everyone)
+        ]
+        highest = log_weight[1].max()
+        chosen = own[random.random(len(own)) < share * np.exp(log_weight[0] - highest)].head(150)
+        weight = np.exp(log_weight[1] - highest)
+        rates.append(float(np.average(everyone["truth"], weights=weight)))
+        leads.append(float(len(chosen)))
+        outcomes.append(float(chosen["label"].sum()))
+    true, n, k = np.array(rates), np.array(leads), np.array(outcomes)
+    found = location_rates(k, n)
+    covered = (found.low <= true) & (true <= found.high)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        plain = k / n
+        error = 1.645 * np.sqrt(plain * (1 - plain) / n)
+        textbook = np.nan_to_num(np.abs(plain - true) <= error, nan=0.0)
+        squared = np.nanmean((plain - true) ** 2)
+    lines = [
+        Line("90 % intervals that hold the rate", float(covered.mean()), 0.90, "0.88 to 0.92"),
+        Line("the same, textbook interval", float(textbook.mean()), 0.90, ""),
+        Line(
+            "error of rates, relative to plain shares",
+            float(np.sqrt(((found.rate - true) ** 2).mean() / squared)),
+            None,
+            "< 1",
+        ),
+    ]
+    facts = {
+        "accounts": accounts,
+        "leads_median": float(np.median(n)),
+        "outcomes_median": float(np.median(k)),
+        "true_rates": [round(float(v), 3) for v in np.percentile(true, [5, 50, 95])],
+        "chance_error_of_coverage": round(float((0.09 / accounts) ** 0.5), 3),
+    }
+    return lines, facts
+
+
+def main() -> None:
+    """Runs both parts and prints."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--contacts", type=int, default=20_000)
+    parser.add_argument("--accounts", type=int, default=ACCOUNTS)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--only", choices=["scores", "accounts"])
+    arguments = parser.parse_args()
+    started = time.perf_counter()
+    lines: list[Line] = []
+    facts: dict[str, Any] = {}
+    if arguments.only != "accounts":
+        home = Path(tempfile.mkdtemp(prefix="simulation-"))
+        try:
+            more, told = scores(arguments.contacts, arguments.seed, home)
+        finally:
+            shutil.rmtree(home, ignore_errors=True)
+        lines, facts = lines + more, facts | told
+    if arguments.only != "scores":
+        size = min(arguments.contacts, 5_000)
+        more, told = small_accounts(arguments.accounts, size, arguments.seed)
+        lines, facts = lines + more, facts | told
+    table = Table(title="Simulated brokerage")
+    for heading in ("figure", "model", "truth", "aim"):
+        table.add_column(heading, justify="left" if heading in ("figure", "aim") else "right")
+    for line in lines:
+        shown = "" if line.truth is None else f"{line.truth:.4f}"
+        table.add_row(line.name, f"{line.value:.4f}", shown, line.aim)
+    Console().print(table)
+    print(
+        json.dumps(
+            {
+                "figures": {line.name: round(line.value, 5) for line in lines},
+                "truth": {
+                    line.name: round(line.truth, 5) for line in lines if line.truth is not None
+                },
+                **facts,
+                "seconds": round(time.perf_counter() - started, 1),
+                "cores": os.cpu_count(),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
