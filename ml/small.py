@@ -70,7 +70,7 @@ class RuleScore:
             inside &= numbers >= self.least
         if self.most is not None:
             inside &= numbers <= self.most
-        return inside
+        return np.asarray(inside, dtype=np.bool_)
 
 
 @dataclass(frozen=True)
