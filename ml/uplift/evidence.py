@@ -131,7 +131,7 @@ def learn_uplift(
     judged = qini(ranking, treated[other], outcome[other], resamples=resamples, seed=seed)
     line = fit_line(learnt[best][other], treated[other], outcome[other])
     effect = average_effect(treated, outcome)
-    facts = {
+    facts: dict[str, Any] = {
         "rows_treated": int(treated.sum()),
         "rows_held_out": int(len(treated) - treated.sum()),
         "share_held_out": float(outcome[treated < 0.5].mean()),
