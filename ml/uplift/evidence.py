@@ -82,7 +82,8 @@ def counted(treated: Matrix, outcome: Matrix) -> Evidence | None:
         f"No evidence yet: {rows[0]} leads sent to with {outcomes[0]} outcomes, {rows[1]} held out "
         f"with {outcomes[1]}; at least {LEAST_PER_ARM} leads and {LEAST_OUTCOMES_PER_ARM} outcomes "
         "of each are needed.",
-        *rows,
+        rows_treated=rows[0],
+        rows_held_out=rows[1],
         share_held_out=float(arms[1].mean()) if rows[1] else None,
     )
 
