@@ -1,6 +1,6 @@
 """Learners of effects, from econml and plain LightGBM, behind one signature.
 
-econml is imported where it is used: that takes seconds.
+econml is imported where it is used, since that takes seconds.
 """
 
 from collections.abc import Callable
