@@ -195,7 +195,7 @@ def _conversions(
     scored = frame[frame["lead_id"].isin(scores.keys())]
     unknown = location_rates(np.zeros(1), np.zeros(1))
     for location, features in scored.groupby("location_id", sort=True):
-        score: Matrix = features["lead_id"].map(scores).to_numpy(dtype=np.float64)
+        score = np.array([scores[lead] for lead in features["lead_id"]], dtype=np.float64)
         *figures, method = conversion_of(evidence.get(str(location)), features, score, unknown)
         columns = zip(features["lead_id"], features["as_of"], *figures, strict=True)
         for lead, as_of, value, low, high in columns:
@@ -216,7 +216,7 @@ def _effects(
     features = frame[frame["lead_id"].isin(scores.keys())]
     if features.empty:
         return
-    score: Matrix = features["lead_id"].map(scores).to_numpy(dtype=np.float64)
+    score = np.array([scores[lead] for lead in features["lead_id"]], dtype=np.float64)
     found = uplift_effects(database, settings, features, score)
     if found is None:
         return
