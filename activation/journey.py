@@ -226,6 +226,11 @@ def not_queued(moved: Advance, reason: str, now: datetime) -> Advance:
     return _ended(ended, Standing.STOPPED, reason, now, notes=kept)
 
 
+def end(journey: Journey, why: str, now: datetime) -> Advance:
+    """Ends a journey for a reason that lies outside of it, such as its batch being called off."""
+    return _ended(journey, Standing.STOPPED, why, now)
+
+
 def _stop(sequence: Sequence, journey: Journey, seen: list[JourneyEvent]) -> JourneyEvent | None:
     for event in seen:
         if event.kind.value in sequence.stop_on and event.at >= journey.enrolled_at:

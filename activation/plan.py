@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -86,8 +87,7 @@ def plan_batch(
         )
     content = ContentCheck(rules, now)
     writer = _Writer(settings, sequence, library or TemplateLibrary(), found, names, content)
-    for channel in preferred:
-        writer.library.get(step.templates[channel])
+    journey = _journey(sequence, writer.library)
     context = DecisionContext(
         now, preferred, rules, sequence.id, request.holdout_share, able(found)
     )
@@ -107,11 +107,30 @@ def plan_batch(
                 chosen += 1
                 if chosen == request.size:
                     break
-        return _store(connection, request, sequence, channels, items, audience_size, rules, now)
+        return _store(
+            connection, request, sequence, channels, items, audience_size, rules, now, journey
+        )
 
 
-def plan_digest(items: Iterable[PlannedItem]) -> str:
-    """The SHA-256 over all decisions in a canonical form: what an approver puts a name to."""
+def _journey(sequence: Sequence, library: TemplateLibrary) -> dict[str, Any]:
+    """The whole sequence as it is approved: its declaration, and the version of each template.
+
+    Raises:
+        TemplateProblem: a template of any step is unknown or wrong.
+    """
+    return {
+        "sequence": sequence.as_text(),
+        "templates": {name: library.get(name).version for name in sequence.template_ids},
+    }
+
+
+def plan_digest(items: Iterable[PlannedItem], journey: dict[str, Any] | None = None) -> str:
+    """The SHA-256 over all decisions in a canonical form: what an approver puts a name to.
+
+    Args:
+        items: the decisions.
+        journey: the sequence and its templates' versions, where later steps are covered.
+    """
     rows = sorted(
         [
             item.lead_id, item.decision, item.reason_code, item.channel, item.to_address,
@@ -120,7 +139,9 @@ def plan_digest(items: Iterable[PlannedItem]) -> str:
         ]
         for item in items
     )  # fmt: skip
-    return hashlib.sha256(json.dumps(rows, separators=(",", ":")).encode()).hexdigest()
+    covered = rows if journey is None else [rows, journey]
+    canonical = json.dumps(covered, separators=(",", ":"), sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 class _Writer:
@@ -257,8 +278,9 @@ def _store(
     audience_size: int,
     rules: RuleBook,
     now: datetime,
+    journey: dict[str, Any],
 ) -> BatchPlan:
-    digest = plan_digest(items)
+    digest = plan_digest(items, journey)
     counts = Counter({verdict.value: 0 for verdict in Verdict})
     counts.update(item.decision for item in items)
     plan = BatchPlan(
@@ -279,6 +301,7 @@ def _store(
     summary = plan.as_dict() | {
         "rule_version": rules.version,
         "templates": sorted({item.template_id for item in items if item.template_id}),
+        "journey": journey,
     }
     connection.execute(
         "insert into ops.batches (batch_id, audience, sequence, channels, requested_size,"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
@@ -160,13 +159,16 @@ class Sequence(BaseModel):
     @property
     def version(self) -> str:
         """Names exactly this declaration (12 hexadecimal digits)."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True)
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        return hashlib.sha256(self.as_text().encode()).hexdigest()[:12]
+
+    def as_text(self) -> str:
+        """The declaration as JSON text, to be stored as text: the order of channels counts."""
+        return self.model_dump_json()
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Sequence:
-        """A sequence as it was stored with ``model_dump(mode="json")``."""
-        return cls.model_validate(value)
+    def from_text(cls, text: str) -> Sequence:
+        """A sequence as :meth:`as_text` wrote it."""
+        return cls.model_validate_json(text)
 
 
 def sequence_names(folder: Path = SEQUENCES_DIR) -> list[str]:

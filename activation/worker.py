@@ -9,6 +9,7 @@ from types import FrameType
 import psycopg
 
 from activation.dispatch import DispatchHalted, dispatch_due
+from activation.enrollments import advance_due
 from activation.inbound import handle_events
 from activation.policy import DispatchPolicy, policy_for
 from activation.preflight import Preflight
@@ -59,6 +60,9 @@ def run_worker(
     while not ending.is_set():
         pause = every
         try:
+            moved = advance_due(database, settings, clock)
+            if moved.queued or moved.ended:
+                _log.info("journeys: %s", moved.as_dict())
             report = dispatch_due(
                 database,
                 clients,

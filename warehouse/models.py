@@ -64,6 +64,7 @@ class Batch(Base):
     approved_by: Mapped[str | None]
     approved_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    enrolled_at: Mapped[datetime | None]
 
 
 class BatchItem(Base):
@@ -156,6 +157,49 @@ class Send(Base):
     created_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
     settled_at: Mapped[datetime | None]
+
+
+class Enrollment(Base):
+    """A lead's way through the sequence that an approved batch started for it."""
+
+    __tablename__ = "enrollments"
+    __table_args__ = (UniqueConstraint("batch_id", "lead_id"), _OPS)
+
+    enrollment_id: Mapped[UUID] = mapped_column(primary_key=True)
+    batch_id: Mapped[UUID] = mapped_column(ForeignKey("ops.batches.batch_id"))
+    lead_id: Mapped[str]
+    location_id: Mapped[str]
+    contact_id: Mapped[str]
+    sequence: Mapped[str]
+    zone: Mapped[str]
+    status: Mapped[str]
+    step: Mapped[int]
+    step_at: Mapped[datetime | None]
+    pending_step: Mapped[int | None]
+    pending_since: Mapped[datetime | None]
+    next_check_at: Mapped[datetime | None]
+    enrolled_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    ended_by: Mapped[str | None]
+    updated_at: Mapped[datetime]
+
+
+class EnrollmentEvent(Base):
+    """One thing decided or learned on a lead's way, with its evidence. Rows are only added."""
+
+    __tablename__ = "enrollment_events"
+    __table_args__ = _OPS
+
+    enrollment_event_id: Mapped[int] = mapped_column(
+        BigInteger, Identity(always=True), primary_key=True
+    )
+    enrollment_id: Mapped[UUID] = mapped_column(ForeignKey("ops.enrollments.enrollment_id"))
+    location_id: Mapped[str]
+    at: Mapped[datetime]
+    kind: Mapped[str]
+    step: Mapped[int]
+    detail: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
 
 
 class Suppression(Base):

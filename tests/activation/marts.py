@@ -52,11 +52,15 @@ create table marts.fct_communications (
 );
 create table marts.fct_appointments (
     appointment_id text primary key, lead_id text, location_id text, status text,
-    booked_at timestamptz, starts_at timestamptz
+    booked_at timestamptz, starts_at timestamptz, known_at timestamptz
 );
 create table marts.fct_opportunities (
     opportunity_id text primary key, lead_id text, location_id text, status text,
-    value_cents bigint, closed_at timestamptz
+    value_cents bigint, closed_at timestamptz, known_at timestamptz
+);
+create table marts.fct_email_events (
+    event_id text primary key, lead_id text, location_id text, event_type text,
+    occurred_at timestamptz, known_at timestamptz
 );
 """
 
