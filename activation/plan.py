@@ -131,7 +131,7 @@ def plan_digest(items: Iterable[PlannedItem], journey: dict[str, Any] | None = N
         items: the decisions.
         journey: the sequence and its templates' versions, where later steps are covered.
     """
-    rows = sorted(
+    rows: list[Any] = sorted(
         [
             item.lead_id, item.decision, item.reason_code, item.channel, item.to_address,
             item.template_id, item.template_version, item.subject, item.body,
@@ -139,7 +139,7 @@ def plan_digest(items: Iterable[PlannedItem], journey: dict[str, Any] | None = N
         ]
         for item in items
     )  # fmt: skip
-    covered = rows if journey is None else [rows, journey]
+    covered: list[Any] = rows if journey is None else [rows, journey]
     canonical = json.dumps(covered, separators=(",", ":"), sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -41,9 +41,7 @@ create table ops.enrollment_events (
 );
 create index enrollment_events_enrollment on ops.enrollment_events (enrollment_id);
 
--- Replies and clicks are looked for by number and by message.
-create index webhook_events_texts on ops.webhook_events ((payload ->> 'From'))
-where event_type = 'message.received';
+-- Clicks are looked for by message.
 create index webhook_events_engagement on ops.webhook_events ((payload ->> 'send_id'))
 where event_type in ('open', 'click');
 

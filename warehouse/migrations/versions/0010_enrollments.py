@@ -26,7 +26,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Takes all of it away."""
     op.execute("drop index ops.webhook_events_engagement")
-    op.execute("drop index ops.webhook_events_texts")
     op.execute("drop table ops.enrollment_events")
     op.execute("drop table ops.enrollments")
     op.execute("alter table ops.batches drop column enrolled_at")
