@@ -3,7 +3,7 @@
 All times are ``timestamptz``. A test holds the two against each other.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -214,6 +214,67 @@ class Suppression(Base):
     reason: Mapped[str]
     source: Mapped[str]
     created_at: Mapped[datetime]
+
+
+class DoNotCallList(Base):
+    """A do-not-call list that was imported; location ``*`` stands for every location."""
+
+    __tablename__ = "do_not_call_lists"
+    __table_args__ = _OPS
+
+    list_name: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    channel: Mapped[str]
+    location_id: Mapped[str]
+    source: Mapped[str]
+    listed_on: Mapped[date]
+    addresses: Mapped[int]
+    imported_at: Mapped[datetime]
+    imported_by: Mapped[str]
+
+
+class DoNotCall(Base):
+    """An address on a do-not-call list."""
+
+    __tablename__ = "do_not_call"
+    __table_args__ = _OPS
+
+    channel: Mapped[str] = mapped_column(primary_key=True)
+    address: Mapped[str] = mapped_column(primary_key=True)
+    list_name: Mapped[str] = mapped_column(
+        ForeignKey("ops.do_not_call_lists.list_name", ondelete="CASCADE"), primary_key=True
+    )
+    location_id: Mapped[str]
+    kind: Mapped[str]
+    listed_on: Mapped[date]
+
+
+class PhoneLine(Base):
+    """What the carrier says a number is, and when it was asked."""
+
+    __tablename__ = "phone_lines"
+    __table_args__ = _OPS
+
+    address: Mapped[str] = mapped_column(primary_key=True)
+    is_valid: Mapped[bool]
+    line_type: Mapped[str | None]
+    looked_up_at: Mapped[datetime]
+    source: Mapped[str]
+
+
+class AutoReply(Base):
+    """A text that answered a text by itself: one confirmation of an opt-out, or help."""
+
+    __tablename__ = "auto_replies"
+    __table_args__ = _OPS
+
+    event_id: Mapped[str] = mapped_column(primary_key=True)
+    location_id: Mapped[str]
+    address: Mapped[str]
+    kind: Mapped[str]
+    body: Mapped[str]
+    at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
 
 
 class AuditEntry(Base):
