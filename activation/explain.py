@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +18,8 @@ from activation.rulebook import current_rules
 from activation.sequence import SequenceError, load_sequence
 from activation.templating import TemplateLibrary, TemplateProblem
 from activation.types import Channel
+from ml.schema import FIRST_LEVEL
+from ml.vectors import unpack
 from warehouse.database import Database
 
 # Where the lead's facts come from: relation, and how its rows name the lead.
@@ -30,13 +34,15 @@ _SOURCES = {
 }
 _TIMELINE = "intermediate.int_lead_timeline"
 _NEWEST_EVENTS = 50
+_MOST_SOURCE_IDS = 1_000
 
 
 def explain_send(database: Database, send_id: UUID) -> dict[str, Any]:
     """The proof behind one message.
 
-    Keys: ``message``, ``template``, ``sequence``, ``batch``, ``consent``, ``rules``, ``score``,
-    ``source_rows``, ``audit_trail``. Holds personal data, being what a compliance officer asks
+    Keys: ``message``, ``template``, ``sequence``, ``batch``, ``consent``, ``rules``, ``score``
+    (with every feature), ``source_rows``, ``source_ids`` (of the events that the features saw, by
+    system), ``audit_trail``. Holds personal data, being what a compliance officer asks
     for: not for logs. Each ``..._matches`` says whether what is stored still agrees with what is
     on file.
 
@@ -52,7 +58,12 @@ def explain_send(database: Database, send_id: UUID) -> dict[str, Any]:
                 remedy="Take a send_id from ops.sends.",
             )
         send, batch, item = row["send"], row["batch"], row["item"]
-        sources = _source_rows(connection, send, batch)
+        score = row["score"]
+        if score is not None:
+            score["features"] = _features(connection, score)
+        # The features saw what was known when the score was made.
+        as_of = score["as_of"] if score is not None else batch["as_of"]
+        sources, source_ids = _source_rows(connection, send, as_of)
     return {
         "message": {
             **{key: value for key, value in send.items() if key not in _ELSEWHERE},
@@ -68,8 +79,9 @@ def explain_send(database: Database, send_id: UUID) -> dict[str, Any]:
         },
         "consent": _consent(send, row["consent"], row["consent_history"]),
         "rules": _rules(send),
-        "score": row["score"] or {"score": send["score"], "model_version": send["model_version"]},
+        "score": score or {"score": send["score"], "model_version": send["model_version"]},
         "source_rows": sources,
+        "source_ids": source_ids,
         "audit_trail": row["audit_trail"],
     }
 
@@ -131,27 +143,58 @@ def _rules(send: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _features(connection: psycopg.Connection, score: dict[str, Any]) -> dict[str, Any] | None:
+    """The values that made a score, by the features' names; None once they are no longer kept."""
+    if score["features"] is not None or score.get("block_id") is None:
+        features: dict[str, Any] | None = score["features"]
+        return features
+    block = connection.execute(
+        "select vectors, feature_columns from ml.feature_blocks where block_id = %s",
+        (score["block_id"],),
+    ).fetchone()
+    if block is None or block[1] is None:
+        return None
+    vector = unpack(block[0])[score["block_row"]]
+    return {
+        column["name"]: _told(float(value), column)
+        for column, value in zip(block[1], vector, strict=True)
+    }
+
+
+def _told(value: float, column: dict[str, Any]) -> float | str | None:
+    """A value of the vector as a person reads it."""
+    if math.isnan(value):
+        return None
+    if column["kind"] != "categorical":
+        return value
+    level = int(value) - FIRST_LEVEL
+    return str(column["levels"][level]) if level >= 0 else None
+
+
 def _source_rows(
-    connection: psycopg.Connection, send: dict[str, Any], batch: dict[str, Any]
-) -> dict[str, list[dict[str, Any]]]:
+    connection: psycopg.Connection, send: dict[str, Any], as_of: str | datetime
+) -> tuple[dict[str, list[dict[str, Any]]], dict[str, list[str]]]:
+    """Rows of the lead's facts, whole, and the raw ids of the events that its features saw."""
     keys = {
         key: send[key] for key in ("lead_id", "location_id", "contact_id", "provider_message_id")
-    } | {"as_of": batch["as_of"], "newest": _NEWEST_EVENTS}
+    } | {"as_of": as_of, "newest": _NEWEST_EVENTS, "most": _MOST_SOURCE_IDS}
+    there = connection.execute(
+        "select name from unnest(%s::text[]) as name where to_regclass(name) is not null",
+        ([*_SOURCES, _TIMELINE],),
+    ).fetchall()
     found: dict[str, list[dict[str, Any]]] = {}
-    queries = {
-        relation: f"select to_jsonb(rows) from {relation} as rows where {where}"  # noqa: S608
-        for relation, where in _SOURCES.items()
-    }
-    queries[_TIMELINE] = (
-        f"select to_jsonb(events) from (select * from {_TIMELINE}"  # noqa: S608
-        " where lead_id = %(lead_id)s and occurred_at <= %(as_of)s and known_at <= %(as_of)s"
-        " order by occurred_at desc limit %(newest)s) as events"
-    )
-    for relation, query in queries.items():
-        exists = connection.execute("select to_regclass(%s)", (relation,)).fetchone()
-        if exists is None or exists[0] is None:
-            continue
-        rows = connection.execute(query.encode(), keys).fetchall()
+    ids: dict[str, list[str]] = {}
+    for (relation,) in there:
+        if relation == _TIMELINE:
+            rows = connection.execute(load_sql("explain_events"), keys).fetchall()
+            for system, row_id in connection.execute(load_sql("explain_source_ids"), keys):
+                ids.setdefault(system, []).append(row_id)
+        else:
+            rows = connection.execute(
+                f"select to_jsonb(rows) from {relation} as rows"  # noqa: S608
+                f" where {_SOURCES[relation]}".encode(),
+                keys,
+            ).fetchall()
         if rows:
             found[relation] = [row[0] for row in rows]
-    return found
+    return found, ids

@@ -7,6 +7,8 @@ from typing import Any
 import yaml
 
 Path = tuple[str | int, ...]
+# libyaml's, ten times as fast, where PyYAML was built with it.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def lines_of(text: str) -> dict[Path, int]:
@@ -15,7 +17,7 @@ def lines_of(text: str) -> dict[Path, int]:
     Raises:
         yaml.YAMLError: the text is not YAML.
     """
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    root = yaml.compose(text, Loader=LOADER)
     lines: dict[Path, int] = {}
     if root is not None:
         _walk(root, (), lines)

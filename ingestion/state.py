@@ -107,6 +107,12 @@ def ensure_indexes(connection: psycopg.Connection, specs: Iterable[TableSpec]) -
                 sql.SQL(", ").join(map(sql.Identifier, spec.primary_key)),
             )
         )
+        if spec.lookup is not None:
+            connection.execute(
+                sql.SQL("create index if not exists {} on {} ({})").format(
+                    sql.Identifier(f"{spec.table}_lookup"), _table(spec), sql.SQL(spec.lookup)
+                )
+            )
 
 
 def record_runs(connection: psycopg.Connection, runs: Iterable[Mapping[str, object]]) -> None:

@@ -5,7 +5,7 @@ This is the one list that the loader, the tests and the asset graph read.
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal, get_args
+from typing import Literal, LiteralString, get_args
 
 from ingestion.fields import SQL_TYPES, ColumnType, Record
 from ingestion.records import apollo, ghl, sendgrid, twilio
@@ -37,6 +37,7 @@ class TableSpec:
             reads the whole list, which is then small.
         full_every: how often everything is read in spite of the cursor; None for never.
         overlap: how far behind the cursor the next load begins, to catch rows that come late.
+        lookup: an SQL expression that single rows are looked up by beside the primary key.
     """
 
     source: Source
@@ -46,6 +47,7 @@ class TableSpec:
     cursor: str | None = None
     overlap: timedelta = DEFAULT_OVERLAP
     full_every: timedelta | None = None
+    lookup: LiteralString | None = None
 
     @property
     def schema(self) -> str:
@@ -96,7 +98,14 @@ TABLES: tuple[TableSpec, ...] = (
     TableSpec("twilio", "calls", twilio.Call, ("sid",), "start_time"),
     TableSpec("twilio", "recordings", twilio.Recording, ("sid",), "date_created"),
     TableSpec("sendgrid", "suppressions", sendgrid.Suppression, ("kind", "email"), "created_at"),
-    TableSpec("sendgrid", "email_activity", sendgrid.EmailActivity, ("msg_id",), "last_event_time"),
+    TableSpec(
+        "sendgrid",
+        "email_activity",
+        sendgrid.EmailActivity,
+        ("msg_id",),
+        "last_event_time",
+        lookup="split_part(msg_id, '.', 1)",
+    ),
     TableSpec("apollo", "people", apollo.Person, ("email",)),
 )
 

@@ -13,6 +13,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
+from psycopg.types.json import Jsonb
 
 from leadengine.errors import LeadEngineError
 from ml.champion import Champion
@@ -178,12 +179,13 @@ class ScoreTable:
         blocks = self._scored.blocks
         ids = self._connection.execute(statement("reserve_blocks.sql"), [len(blocks)]).fetchall()
         champion = self._champion
+        columns = Jsonb(champion.model.schema.to_dict()["features"])
         with self._connection.cursor() as cursor:
             cursor.executemany(
                 statement("store_block.sql"),
                 [
                     (block_id, location, self._scored.moment, champion.name, champion.version,
-                     rows, packed, self._scored_at)
+                     rows, packed, self._scored_at, columns)
                     for (block_id,), (location, rows, packed) in zip(ids, blocks, strict=True)
                 ],
             )  # fmt: skip

@@ -445,6 +445,7 @@ class FeatureBlock(Base):
     row_count: Mapped[int]
     vectors: Mapped[bytes]
     stored_at: Mapped[datetime]
+    feature_columns: Mapped[list[dict[str, Any]] | None]
 
 
 class OnlineScore(Base):

@@ -30,7 +30,7 @@ select
                 '[]'
             )
         from ops.webhook_events as events
-        where events.payload ->> 'send_id' = sends.send_id::text
+        where events.payload ? 'send_id' and events.payload ->> 'send_id' = sends.send_id::text
     ) as webhook_events
 from ops.sends
 inner join ops.batches on sends.batch_id = batches.batch_id
