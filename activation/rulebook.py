@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from activation.hours import Schedule
 from activation.rule_model import CapRule, ConsentRule, HoursRule, LineRule, ListRule, Rule
 from activation.types import Channel
-from activation.yaml_lines import LOADER, line_at, lines_of
+from activation.yaml_lines import line_at, lines_of, load_yaml
 from leadengine.errors import LeadEngineError
 
 RULES_DIR = Path(__file__).parent / "rules"
@@ -170,7 +170,7 @@ def current_rules() -> RuleBook:
 
 def _read_file(path: Path, text: str) -> list[tuple[Rule, int]]:
     try:
-        content = yaml.load(text, Loader=LOADER)  # noqa: S506 - a safe loader
+        content = load_yaml(text)
         lines = lines_of(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

@@ -11,6 +11,18 @@ Path = tuple[str | int, ...]
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+def load_yaml(text: str) -> Any:
+    """A YAML text as data.
+
+    Raises:
+        yaml.YAMLError: it is not YAML; PyYAML's own, which places mistakes better.
+    """
+    try:
+        return yaml.load(text, Loader=LOADER)  # noqa: S506 - a safe loader
+    except yaml.YAMLError:
+        return yaml.safe_load(text)
+
+
 def lines_of(text: str) -> dict[Path, int]:
     """The line, from 1, of every value of a YAML text by its path, such as ``("rules", 0, "id")``.
 
