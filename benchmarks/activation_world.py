@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,8 @@ from activation.plan import plan_batch
 from activation.types import BatchPlan, PlanRequest
 from leadengine.settings import Settings, load_settings
 from providers.sandbox.launcher import SandboxProcess, start_sandbox
-from warehouse.database import Database, open_database, release_embedded
+from warehouse.database import Database
+from warehouse.embedded import PORT, SUPERUSER, EmbeddedPostgres
 from warehouse.migrate import upgrade
 
 SQL = Path(__file__).parent / "sql"
@@ -95,9 +95,17 @@ def world(
     home: Path, leads: int, *, unlimited: bool = True, latency_ms: float = 2.0
 ) -> Iterator[World]:
     """Builds a world in an empty folder, and takes it down."""
-    os.environ["LEADENGINE_HOME"] = str(home)
-    settings = load_settings(_env_file=None)
-    database = open_database(settings)
+    settings = load_settings(_env_file=None, leadengine_home=home)
+    # Not through open_database: another server of this process stays as it is.
+    server = EmbeddedPostgres(home)
+    server.start()
+    database = Database(
+        host=str(server.socket_dir),
+        port=PORT,
+        user=SUPERUSER,
+        password="local",  # noqa: S106 # pragma: allowlist secret - trust on a private socket
+        dbname="postgres",
+    )
     upgrade(database)
     sandbox = start_sandbox(home, contacts=60, seed=3, unlimited=unlimited, latency_ms=latency_ms)
     try:
@@ -116,7 +124,7 @@ def world(
     finally:
         sandbox.stop()
         database.engine.dispose()
-        release_embedded()
+        server.release()
 
 
 def _fill(made: World, leads: int) -> None:

@@ -98,6 +98,18 @@ class EmbeddedPostgres:
             finally:
                 users_lock.close()
 
+    def crash_and_recover(self) -> None:
+        """Stops the server without notice and starts it again, as after a power cut.
+
+        For proving that what uses the server outlives this; every connection is cut.
+
+        Raises:
+            DatabaseUnavailableError: it does not start again; names its log file.
+        """
+        with self._exclusive_start():
+            self._pg_ctl("stop", "-m", "immediate", "-w", "-t", str(START_TIMEOUT_SECONDS))
+            self._launch()
+
     @contextmanager
     def _exclusive_start(self) -> Iterator[None]:
         with (self._root / "start.lock").open("w") as lock:
