@@ -107,8 +107,13 @@ class EmbeddedPostgres:
             DatabaseUnavailableError: it does not start again; names its log file.
         """
         with self._exclusive_start():
-            self._pg_ctl("stop", "-m", "immediate", "-w", "-t", str(START_TIMEOUT_SECONDS))
-            self._launch()
+            try:
+                self._pg_ctl("stop", "-m", "immediate", "-w", "-t", str(START_TIMEOUT_SECONDS))
+            except subprocess.CalledProcessError:
+                if self._is_running():
+                    raise
+            if not self._is_running():
+                self._launch()
 
     @contextmanager
     def _exclusive_start(self) -> Iterator[None]:
