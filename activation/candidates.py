@@ -85,6 +85,7 @@ def _candidate(row: dict[str, Any]) -> Candidate:
         timezone=row["timezone"],
         state=row["state"],
         already_sent=row["already_sent"],
+        in_other_sequence=row["in_other_sequence"],
         recent_sends=tuple(row["recent_sends"]),
         facts={name: row[name] for name in _FACTS},
     )

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
-
-import psycopg
-from psycopg.types.json import Jsonb
+from uuid import uuid4
 
 from activation.audience import load_audience
-from activation.audit import audit
 from activation.candidates import read_candidates
 from activation.content import ContentCheck, Refusal
 from activation.decide import DecisionContext, decide
+from activation.guards import check_guards, load_guards
+from activation.plan_store import DraftPlan
 from activation.rulebook import RuleBook, current_rules
 from activation.senders import Sender, able, location_names, senders
 from activation.sequence import Sequence, load_sequence
+from activation.spending import SpendingLimits
 from activation.templating import Message, TemplateLibrary, lead_variables
 from activation.types import (
     BatchPlan,
@@ -37,19 +32,32 @@ from activation.unsubscribe import secret_key, unsubscribe_url
 from leadengine.clock import Clock
 from leadengine.errors import LeadEngineError
 from leadengine.settings import Settings
-from warehouse.copy import copy_rows
 from warehouse.database import Database
 
-_ITEM_COLUMNS = (
-    "batch_id", "lead_id", "location_id", "contact_id", "decision", "reason_code", "reason",
-    "channel", "send_at", "to_address", "template_id", "template_version", "subject", "body",
-    "score", "tier", "rank",
-)  # fmt: skip
 _FIRST_STEP = 1
+
+
+_IN_OTHER_SEQUENCE = Decision(
+    Verdict.SUPPRESS,
+    Reason.IN_OTHER_SEQUENCE,
+    "A message of another sequence is on its way to this lead.",
+)
 
 
 class PlanError(LeadEngineError):
     """A batch cannot be planned as asked for."""
+
+
+class PlanRefusedError(PlanError):
+    """A guard has refused a plan, which can be looked at all the same."""
+
+    def __init__(self, plan: BatchPlan) -> None:
+        super().__init__(
+            f"The plan {plan.batch_id} is refused: {' '.join(plan.refusals)}",
+            remedy="Look at it with `leadengine batch show`; ask for a smaller one, or plan again "
+            "with --override and the reason why this one is right.",
+        )
+        self.plan = plan
 
 
 def plan_batch(
@@ -67,6 +75,7 @@ def plan_batch(
     makes another batch with the same decisions and, in the same allowed hours, the same digest.
 
     Raises:
+        PlanRefusedError: the plan is stored, and too large, too costly or too unlike the last one.
         PlanError: the size, the channels or the holdout share make no sense.
         AudienceError, SequenceError, TemplateProblem: a file is unknown or wrong.
         MartsMissingError: the leads have not been scored yet.
@@ -91,25 +100,50 @@ def plan_batch(
     context = DecisionContext(
         now, preferred, rules, sequence.id, request.holdout_share, able(found)
     )
-    items: list[PlannedItem] = []
-    audience_size = 0
+    limits = SpendingLimits.of(database, settings, request, now)
+    plan = DraftPlan(
+        uuid4(), request, sequence.id, [c.value for c in channels], rules.version, now, journey
+    )
+    # One connection streams the candidates while another stores the decisions: neither side holds
+    # the whole plan in memory.
+    with database.connect() as reading, database.connect() as connection:
+        plan.begin(connection)
+        candidates = read_candidates(
+            reading, audience, sequence=sequence.id, step=_FIRST_STEP, as_of=now, rules=rules
+        )
+        with plan.items_into(connection) as store:
+            for item in _decided(candidates, context, writer, limits, request.size, plan):
+                store(item)
+        made = plan.finish(
+            connection, check_guards(connection, plan, load_guards()), database, limits.spent_cents
+        )
+    if made.status == "refused":
+        raise PlanRefusedError(made)
+    return made
+
+
+def _decided(
+    candidates: Iterator[tuple[Candidate, int]],
+    context: DecisionContext,
+    writer: _Writer,
+    limits: SpendingLimits,
+    size: int,
+    plan: DraftPlan,
+) -> Iterator[PlannedItem]:
+    """One item for each candidate, until ``size`` are chosen."""
     chosen = 0
     reached: set[tuple[str, Channel, str]] = set()
-    with database.connect() as connection:
-        candidates = read_candidates(
-            connection, audience, sequence=sequence.id, step=_FIRST_STEP, as_of=now, rules=rules
-        )
-        for candidate, total in candidates:
-            audience_size = total
-            decision = _once_per_address(candidate, decide(candidate, context), reached)
-            items.append(writer.item(candidate, decision))
-            if items[-1].decision != Verdict.SUPPRESS.value:
-                chosen += 1
-                if chosen == request.size:
-                    break
-        return _store(
-            connection, request, sequence, channels, items, audience_size, rules, now, journey
-        )
+    for candidate, total in candidates:
+        plan.audience_size = total
+        decision = _once_per_address(candidate, decide(candidate, context), reached)
+        if decision.verdict is not Verdict.SUPPRESS and candidate.in_other_sequence:
+            decision = _IN_OTHER_SEQUENCE
+        item = limits.judge(writer.item(candidate, decision))
+        yield item
+        if item.decision != Verdict.SUPPRESS.value:
+            chosen += 1
+            if chosen == size:
+                return
 
 
 def _journey(sequence: Sequence, library: TemplateLibrary) -> dict[str, Any]:
@@ -122,26 +156,6 @@ def _journey(sequence: Sequence, library: TemplateLibrary) -> dict[str, Any]:
         "sequence": sequence.as_text(),
         "templates": {name: library.get(name).version for name in sequence.template_ids},
     }
-
-
-def plan_digest(items: Iterable[PlannedItem], journey: dict[str, Any] | None = None) -> str:
-    """The SHA-256 over all decisions in a canonical form: what an approver puts a name to.
-
-    Args:
-        items: the decisions.
-        journey: the sequence and its templates' versions, where later steps are covered.
-    """
-    rows: list[Any] = sorted(
-        [
-            item.lead_id, item.decision, item.reason_code, item.channel, item.to_address,
-            item.template_id, item.template_version, item.subject, item.body,
-            item.send_at.isoformat() if item.send_at else None,
-        ]
-        for item in items
-    )  # fmt: skip
-    covered: list[Any] = rows if journey is None else [rows, journey]
-    canonical = json.dumps(covered, separators=(",", ":"), sort_keys=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 class _Writer:
@@ -267,74 +281,3 @@ def _checked_channels(request: PlanRequest) -> list[Channel]:
             remedy="Use 0.1 for one lead in ten.",
         )
     return [Channel(name) for name in dict.fromkeys(request.channels)]
-
-
-def _store(
-    connection: psycopg.Connection,
-    request: PlanRequest,
-    sequence: Sequence,
-    channels: list[Channel],
-    items: list[PlannedItem],
-    audience_size: int,
-    rules: RuleBook,
-    now: datetime,
-    journey: dict[str, Any],
-) -> BatchPlan:
-    digest = plan_digest(items, journey)
-    counts = Counter({verdict.value: 0 for verdict in Verdict})
-    counts.update(item.decision for item in items)
-    plan = BatchPlan(
-        batch_id=uuid4(),
-        digest=digest,
-        audience=request.audience,
-        sequence=request.sequence,
-        status="planned",
-        dry_run=request.dry_run,
-        audience_size=audience_size,
-        counts=dict(counts),
-        reasons=dict(Counter(f"{item.decision}:{item.reason_code}" for item in items)),
-        channels=dict(
-            Counter(item.channel for item in items if item.channel and item.decision == "send")
-        ),
-        items=items,
-    )
-    summary = plan.as_dict() | {
-        "rule_version": rules.version,
-        "templates": sorted({item.template_id for item in items if item.template_id}),
-        "journey": journey,
-    }
-    connection.execute(
-        "insert into ops.batches (batch_id, audience, sequence, channels, requested_size,"
-        " holdout_share, seed, status, dry_run, as_of, digest, summary, planned_by, planned_at)"
-        " values (%s, %s, %s, %s, %s, %s, 0, 'planned', %s, %s, %s, %s, %s, %s)",
-        (
-            plan.batch_id, request.audience, sequence.id, [c.value for c in channels],
-            request.size, request.holdout_share, request.dry_run, now, digest, Jsonb(summary),
-            request.planned_by, now,
-        ),
-    )  # fmt: skip
-    copy_rows(
-        connection,
-        "ops.batch_items",
-        _ITEM_COLUMNS,
-        (_row(plan.batch_id, item) for item in items),
-    )
-    audit(
-        connection,
-        at=now,
-        actor=request.planned_by,
-        action="batch_planned",
-        entity="batch",
-        entity_id=str(plan.batch_id),
-        detail={"digest": digest, "counts": plan.counts, "dry_run": plan.dry_run},
-    )
-    return plan
-
-
-def _row(batch_id: UUID, item: PlannedItem) -> tuple[object, ...]:
-    contact_id = item.contact_id or item.lead_id.split(":", 1)[-1]
-    return (
-        batch_id, item.lead_id, item.location_id, contact_id, item.decision, item.reason_code,
-        item.reason, item.channel, item.send_at, item.to_address, item.template_id,
-        item.template_version, item.subject, item.body, item.score, item.tier, item.rank,
-    )  # fmt: skip

@@ -1,7 +1,9 @@
 """What goes into a plan and what comes out of each step."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -43,6 +45,9 @@ class Reason(StrEnum):
     FAIR_HOUSING = "fair_housing"
     WORDING = "wording"
     LEAD_CLOSED = "lead_closed"
+    IN_OTHER_SEQUENCE = "in_other_sequence"
+    BUDGET = "budget"
+    CARRIER_QUOTA = "carrier_quota"
     # What has changed since the plan was made.
     REPLIED = "replied"
     APPOINTMENT_BOOKED = "appointment_booked"
@@ -62,6 +67,8 @@ class PlanRequest:
         holdout_share: share of the chosen kept back to measure against, from 0 to below 1.
         dry_run: a plan to look at; it can be approved by nobody and sends nothing.
         planned_by: who asks.
+        budget_cents: what the batch's messages may cost, in cents of a dollar; None: no limit.
+        override: why a plan that the guards refuse is right all the same; recorded with it.
     """
 
     audience: str
@@ -71,6 +78,8 @@ class PlanRequest:
     holdout_share: float = 0.1
     dry_run: bool = False
     planned_by: str = "unknown"
+    budget_cents: int | None = None
+    override: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +127,8 @@ class Candidate:
     duplicate_of: str | None = None
     """The lead that this one has turned out to be since the plan."""
     already_sent: bool = False
+    in_other_sequence: bool = False
+    """A message of another sequence is queued or under way."""
     recent_sends: tuple[datetime, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -157,11 +168,17 @@ class PlannedItem:
     template_version: str | None = None
     subject: str | None = None
     body: str | None = None
+    segments: int | None = None
+    cost_cents: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BatchPlan:
-    """A stored plan. ``counts`` is by decision, ``reasons`` by decision and reason code."""
+    """A stored plan. ``counts`` is by decision, ``reasons`` by decision and reason code.
+
+    ``cost_cents`` is by channel, in cents of a dollar. ``refusals`` are the guards' sentences;
+    where somebody overrode them, the plan's status is ``planned`` all the same.
+    """
 
     batch_id: UUID
     digest: str
@@ -173,7 +190,29 @@ class BatchPlan:
     counts: dict[str, int]
     reasons: dict[str, int]
     channels: dict[str, int]
-    items: list[PlannedItem]
+    locations: dict[str, int]
+    segments: int
+    cost_cents: dict[str, float]
+    refusals: list[str]
+    load_items: Callable[[], list[PlannedItem]] = field(repr=False, compare=False)
+
+    @property
+    def items(self) -> list[PlannedItem]:
+        """Every decision, best lead first, read from the database anew each time."""
+        return self.load_items()
+
+    @property
+    def blast_radius(self) -> str:
+        """How far the plan reaches, in a sentence."""
+        by_channel = {"sms": "texts", "email": "emails"}
+        parts = [f"{count:,} {by_channel[name]}" for name, count in sorted(self.channels.items())]
+        cost = sum(self.cost_cents.values()) / 100
+        return (
+            f"{' and '.join(parts) or 'Nothing'} to {self.counts['send']:,} people of "
+            f"{self.audience_size:,} in the audience, from {len(self.locations):,} "
+            f"location{'s' if len(self.locations) != 1 else ''}, for about ${cost:,.2f}; "
+            f"{self.counts['holdout']:,} held out."
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The plan without its items and without personal data, ready for JSON."""
@@ -189,6 +228,11 @@ class BatchPlan:
             "counts": self.counts,
             "reasons": self.reasons,
             "channels": self.channels,
+            "locations": self.locations,
+            "segments": self.segments,
+            "cost_cents": self.cost_cents,
+            "blast_radius": self.blast_radius,
+            "refusals": self.refusals,
         }
 
 

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -63,6 +64,8 @@ class Settings(BaseSettings):
     twilio_10dlc_class: Literal[
         "sole_proprietor", "low_volume", "standard_low", "standard_mid", "standard_high", "none"
     ] = "standard_low"
+    sms_segment_cents: Annotated[Decimal, Field(ge=0)] = Decimal("1.15")
+    email_cents: Annotated[Decimal, Field(ge=0)] = Decimal("0.1")
 
     sendgrid_base_url: str = "https://api.sendgrid.com"
     sendgrid_api_key: SecretStr | None = None

@@ -4,6 +4,7 @@ All times are ``timestamptz``. A test holds the two against each other.
 """
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -89,6 +90,8 @@ class BatchItem(Base):
     template_version: Mapped[str | None]
     subject: Mapped[str | None]
     body: Mapped[str | None]
+    segments: Mapped[int | None]
+    cost_cents: Mapped[Decimal | None]
     score: Mapped[float | None]
     tier: Mapped[str | None]
     rank: Mapped[int | None]

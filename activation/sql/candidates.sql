@@ -198,6 +198,9 @@ history as (
     select
         coalesce(records.lead_id, sends.lead_id) as lead_id,
         bool_or(sends.sequence = %(sequence)s and sends.step = %(step)s) as already_sent,
+        bool_or(
+            sends.sequence != %(sequence)s and sends.status in ('intent', 'claimed', 'unsettled')
+        ) as in_other_sequence,
         array_agg(coalesce(sends.sent_at, sends.not_before)) filter (
             where
             sends.status not in ('rejected', 'failed')
@@ -248,6 +251,7 @@ select
         or sms_reached.to_address is not null
         or email_reached.to_address is not null
     ) as already_sent,
+    coalesce(history.in_other_sequence, false) as in_other_sequence,
     coalesce(history.recent_sends, '{}') as recent_sends
 from audience
 left join lead_consent as sms on audience.lead_id = sms.lead_id and sms.channel = 'sms'
