@@ -1,7 +1,7 @@
 """Names of a block's features and an index, for the proof behind a message.
 
-Revision ID: 0010
-Revises: 0009
+Revision ID: 0011
+Revises: 0010
 """
 
 from pathlib import Path
@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 from alembic import op
 
-revision = "0010"
-down_revision: str | None = "0009"
+revision = "0011"
+down_revision: str | None = "0010"
 branch_labels: str | None = None
 depends_on: str | None = None
 
