@@ -158,3 +158,29 @@ def test_calls_and_recordings(world: World) -> None:
     for recording in recordings[:3]:
         of_call = world.twilio.get(f"/Calls/{recording['call_sid']}/Recordings.json").json()
         assert [r["sid"] for r in of_call["recordings"]] == [recording["sid"]]
+
+
+def test_lines_are_looked_up(world: World) -> None:
+    lookups, path = "twilio/twilio_lookups_v2.json", "/v2/PhoneNumbers/{PhoneNumber}"
+    root, auth = f"{world.process.url}/twilio/v2/PhoneNumbers", world.twilio.auth
+    kinds = set()
+    for number in (*(f"+1813555{n:04}" for n in range(150)), "+1813555"):
+        answer = httpx.get(
+            f"{root}/{number}",
+            params={"Fields": "line_type_intelligence"},
+            auth=auth,
+            trust_env=False,
+        )
+        assert answer.status_code == 200
+        told = answer.json()
+        assert faults(lookups, "GET", path, 200, told) == []
+        assert told["valid"] == (len(number) == 12)
+        kinds.add((told["line_type_intelligence"] or {}).get("type"))
+    assert kinds == {"mobile", "nonFixedVoip", "landline", None}
+    plain = httpx.get(f"{root}/+18135550100", auth=auth, trust_env=False).json()
+    assert plain["line_type_intelligence"] is None
+    refused = httpx.get(
+        f"{root}/+18135550100", params={"Fields": "caller_name"}, auth=auth, trust_env=False
+    )
+    assert refused.status_code == 400
+    assert httpx.get(f"{root}/+18135550100", trust_env=False).status_code == 401
