@@ -1,0 +1,412 @@
+"""Times scoring: one lead in process and over HTTP, and a million leads in one run.
+
+    python benchmarks/serving.py                              1,000,000 leads in the batch
+    python benchmarks/serving.py --leads 50000 --online-leads 2000 --seconds 5     small
+
+The warehouse behind it is the project's own: generated history (``benchmarks/warehouse.py``,
+simulated people), built by dbt; the champion is trained on its training set. The labels of that
+set are drawn anew by a rule on the features, since generated leads convert at random and a model
+without any signal would be no measure of speed; nothing here says how good scores are. For the
+batch, rows of ``marts.lead_features`` are repeated under other ids, with every measure jittered.
+
+What is measured:
+
+- one lead in process: features, model, calibration, reasons and the stored score, each lead asked
+  for the first time, so that nothing comes out of the cache; then the same leads again.
+- over HTTP: ``POST /api/leads/{id}/score`` of a uvicorn process of its own, open loop at a fixed
+  rate: a request is sent when it is due, and its time counts from then.
+- beside it MLflow's pyfunc and ``mlflow models serve`` on the same features, given to them ready;
+  the scores must agree within 1e-6.
+- batch: ``score_open_leads`` in a process of its own, its peak memory, reasons for the best
+  50,000; and a thousand of its scores replayed.
+
+Prints one table and, last, one JSON object.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import importlib.util
+import json
+import os
+import resource
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+RATE = 50.0
+EVENTS_A_LEAD = 10
+PYFUNC_CALLS = 200
+# One lead in this many bytes of table, index, vector and write-ahead log, measured.
+DISK_BYTES_PER_LEAD = 4_000
+
+
+def warehouse_benchmark() -> Any:
+    """The module beside this one, whose name is also that of a package."""
+    place = Path(__file__).with_name("warehouse.py")
+    spec = importlib.util.spec_from_file_location("benchmark_warehouse", place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def percentiles(milliseconds: list[float]) -> dict[str, float]:
+    """p50, p95 and p99 in milliseconds."""
+    parts = statistics.quantiles(milliseconds, n=100)
+    return {f"p{p}": round(parts[p - 1], 3) for p in (50, 95, 99)} | {"calls": len(milliseconds)}
+
+
+class Serving:
+    """One run on one state folder."""
+
+    def __init__(self, home: Path, online_leads: int, console: Console) -> None:
+        self.home, self.console = home, console
+        module = warehouse_benchmark()
+        self.moment = module.NOW
+        self.built = module.Benchmark(home, online_leads, online_leads * EVENTS_A_LEAD, console)
+        self.database = self.built.database
+        from leadengine.settings import load_settings
+
+        self.settings = load_settings(_env_file=None)
+        self.figures: dict[str, Any] = {}
+
+    def prepare(self) -> None:
+        """Builds the warehouse and trains the champion."""
+        from ml.champion import train_from_warehouse
+
+        self.built.generate()
+        self.built.dbt(self.moment, "--full-refresh")
+        with self.database.connect() as connection:
+            connection.execute(
+                "update marts.lead_training_set set label = (("
+                "hashtextextended(lead_id || as_of::text, 1) & 1048575) / 1048576.0 < 1 / (1 + exp("
+                "2.6 - 0.5 * least(inbound_count_90d, 6) - 0.9 * appointments_pending_count"
+                " - 0.7 * (source = 'referral')::int"
+                " + 0.004 * coalesce(days_since_last_inbound, 90)"
+                ")))::int"
+            )
+        result = train_from_warehouse(self.database, self.settings)
+        self.figures["model"] = {"rows": result.rows, "version": result.model_version}
+
+    def leads(self, count: int) -> list[str]:
+        """Leads spread over all."""
+        with self.database.connect() as connection:
+            rows = connection.execute(
+                "select lead_id from marts.dim_leads order by md5(lead_id) limit %s", [count]
+            ).fetchall()
+        return [lead for (lead,) in rows]
+
+    def in_process(self, calls: int) -> None:
+        """One lead at a time in this process, and against MLflow's pyfunc."""
+        import mlflow
+        import numpy as np
+        import pandas as pd
+
+        from ml import tracking
+        from ml.online import OnlineScorer
+        from ml.registry import input_example
+
+        leads = self.leads(calls + 100)
+        with OnlineScorer(self.database, self.settings) as scorer:
+            champion = scorer.champion()
+            for lead in leads[:100]:
+                scorer.score(lead)
+            for name in ("in process", "in process, again"):
+                times, hits = [], scorer.cache.hits
+                for lead in leads[100:]:
+                    started = time.perf_counter()
+                    scorer.score(lead)
+                    times.append((time.perf_counter() - started) * 1000)
+                self.figures[name] = percentiles(times) | {"hits": scorer.cache.hits - hits}
+            answers = [scorer.score(lead) for lead in leads[100 : 100 + PYFUNC_CALLS]]
+        tracking.configure(self.settings, self.database)
+        pyfunc = mlflow.pyfunc.load_model(f"models:/{champion.name}/{champion.version}")
+        model = champion.model
+        self.rows = [
+            input_example(model, model.schema.encode_row(answer["features"])) for answer in answers
+        ]
+        times, differences = [], []
+        for answer, row in zip(answers, self.rows, strict=True):
+            started = time.perf_counter()
+            score = float(np.asarray(pyfunc.predict(pd.DataFrame(row)))[0])
+            times.append((time.perf_counter() - started) * 1000)
+            differences.append(abs(score - answer["score"]))
+        self.figures["mlflow pyfunc"] = percentiles(times)
+        self.figures["greatest difference from the registered model"] = max(differences)
+        self.model_uri = f"models:/{champion.name}/{champion.version}"
+
+    def over_http(self, seconds: float) -> None:
+        """The service in a process of its own, at a fixed rate."""
+        port = free_port()
+        command = [sys.executable, "-m", "uvicorn", "service.app:create_app", "--factory",
+                   "--port", str(port), "--log-level", "warning", "--no-access-log"]  # fmt: skip
+        leads = self.leads(int(RATE * seconds) + 100)
+        with running(command, f"http://127.0.0.1:{port}/health/ready", {}):
+            asyncio.run(open_loop(port, leads[:100], RATE))
+            times = asyncio.run(open_loop(port, leads[100:], RATE))
+        self.figures[f"over HTTP, {RATE:.0f} a second"] = percentiles(times)
+
+    def mlflow_serve(self) -> None:
+        """``mlflow models serve`` on the same rows, one request after the other."""
+        from ml import tracking
+
+        port = free_port()
+        command = [str(Path(sys.executable).with_name("mlflow")), "models", "serve", "-m",
+                   self.model_uri, "--env-manager", "local", "--port", str(port), "--workers",
+                   "1"]  # fmt: skip
+        uri = tracking.tracking_uri(self.settings, self.database)
+        with running(command, f"http://127.0.0.1:{port}/ping", {"MLFLOW_TRACKING_URI": uri}):
+            times = []
+            for row in self.rows:
+                split = json.loads(row.to_json(orient="split", index=False))
+                body = json.dumps({"dataframe_split": split}).encode()
+                request = urllib.request.Request(
+                    f"http://127.0.0.1:{port}/invocations", body,
+                    {"Content-Type": "application/json"},
+                )  # fmt: skip
+                started = time.perf_counter()
+                with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+                    answer.read()
+                times.append((time.perf_counter() - started) * 1000)
+        self.figures["mlflow models serve"] = percentiles(times[5:])
+
+    def batch(self, leads: int) -> None:
+        """All leads in one run, in a process of its own."""
+        self._repeat(leads)
+        program = [sys.executable, __file__, "--score-only", str(self.home)]
+        done = subprocess.run(program, check=True, capture_output=True, text=True)
+        self.figures["batch"] = json.loads(done.stdout.splitlines()[-1])
+        from ml.replay import replay_scores
+
+        result = replay_scores(self.database, self.settings, limit=1_000)
+        self.figures["replayed"] = {
+            "scores": result.replayed, "differences": len(result.differences),
+        }  # fmt: skip
+
+    def _repeat(self, leads: int) -> None:
+        with self.database.connect() as connection:
+            columns = connection.execute(
+                "select column_name, data_type from information_schema.columns where table_schema"
+                " = 'marts' and table_name = 'lead_features' order by ordinal_position"
+            ).fetchall()
+            listed = ", ".join(
+                "f.lead_id || '#' || n" if name == "lead_id"
+                else f"f.{name} * (0.9 + 0.2 * random())" if kind == "double precision"
+                else f"f.{name}"
+                for name, kind in columns
+            )  # fmt: skip
+            found = connection.execute("select count(*) from marts.lead_features").fetchone()
+            here = found[0] if found else 0
+            connection.execute(
+                f"create table marts.repeated as select {listed} from marts.lead_features as f"  # noqa: S608
+                f" cross join generate_series(1, {-(-leads // here)}) as n limit {leads}"
+            )
+            connection.execute("drop table marts.lead_features cascade")
+            names = ", ".join(name for name, _ in columns)
+            connection.execute(
+                f"create table marts.lead_features ({names}) as table marts.repeated"
+            )
+            connection.execute("drop table marts.repeated")
+        with self.database.connect(autocommit=True) as connection:
+            connection.execute("vacuum analyze marts.lead_features")
+
+
+def score_only(home: Path) -> None:
+    """The batch, in this process alone: seconds and peak memory as JSON."""
+    os.environ["LEADENGINE_HOME"] = str(home)
+    from leadengine.settings import load_settings
+    from ml.champion import load_champion
+    from ml.scoring import score_open_leads
+    from warehouse.database import open_database
+
+    started = time.perf_counter()
+    settings = load_settings(_env_file=None)
+    database = open_database(settings)
+    load_champion(settings, database)
+    loaded = time.perf_counter()
+    result = score_open_leads(database, settings)
+    ended = time.perf_counter()
+    with database.connect() as connection:
+        counted = connection.execute(
+            "select count(*) filter (where reasons <> '[]') from ml.current_lead_scores"
+        ).fetchone()
+        size = connection.execute("select sum(length(vectors)) from ml.feature_blocks").fetchone()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(
+        json.dumps(
+            {
+                "leads": result.rows,
+                "seconds": round(ended - loaded, 2),
+                "champion_loaded_in_seconds": round(loaded - started, 2),
+                "with_reasons": counted[0] if counted else 0,
+                "peak_memory_gib": round(peak, 2),
+                "vector_bytes_a_lead": round(float(size[0]) / result.rows) if size else 0,
+            }
+        )
+    )
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def running(command: list[str], ready_at: str, environment: dict[str, str]) -> Iterator[None]:
+    """A server from the moment that it answers until the end.
+
+    Raises:
+        SystemExit: it does not come up within two minutes.
+    """
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=output, stderr=output, env={**os.environ, **environment},
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            for _ in range(480):
+                with contextlib.suppress(urllib.error.URLError, OSError):
+                    urllib.request.urlopen(ready_at, timeout=2).close()  # noqa: S310
+                    break
+                if process.poll() is not None:
+                    break
+                time.sleep(0.25)
+            else:
+                process.terminate()
+            if process.poll() is not None:
+                output.seek(0)
+                sys.exit(f"{command[1:4]} did not start:\n{output.read()[-2000:].decode()}")
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, 15)
+            process.wait(30)
+
+
+async def open_loop(port: int, leads: list[str], rate: float) -> list[float]:
+    """Milliseconds from when each request was due until its answer was there.
+
+    Requests do not wait for each other: each takes a kept-alive connection that is free, or opens
+    one.
+
+    Raises:
+        SystemExit: an answer was not 200.
+    """
+    idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+    times: list[float] = []
+    begun = time.perf_counter()
+
+    async def ask(lead: str, due: float) -> None:
+        reader, writer = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port)
+        writer.write(
+            f"POST /api/leads/{lead}/score HTTP/1.1\r\nHost: localhost\r\n"
+            "Content-Length: 0\r\n\r\n".encode()
+        )
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(
+            int(line.split(b":")[1]) for line in head.lower().split(b"\r\n")
+            if line.startswith(b"content-length")
+        )  # fmt: skip
+        body = await reader.readexactly(length)
+        times.append((time.perf_counter() - due) * 1000)
+        if b" 200 " not in head.split(b"\r\n")[0]:
+            sys.exit(f"{head[:80]!r} {body[:300]!r}")
+        idle.append((reader, writer))
+
+    tasks = []
+    for number, lead in enumerate(leads):
+        due = begun + number / rate
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        tasks.append(asyncio.create_task(ask(lead, due)))
+    await asyncio.gather(*tasks)
+    for _, writer in idle:
+        writer.close()
+    return times
+
+
+def print_table(console: Console, figures: dict[str, Any], where: dict[str, Any]) -> None:
+    """The one table."""
+    table = Table(
+        title=f"Serving; {where['cores']} cores, {where['memory_gib']} GiB,"
+        f" load {where['load_before']} before"
+    )
+    for heading in ("what", "p50 ms", "p95 ms", "p99 ms", "aim"):
+        table.add_column(heading, justify="left" if heading in {"what", "aim"} else "right")
+    aims = {"in process": "p99 2 ms", f"over HTTP, {RATE:.0f} a second": "p99 5 ms"}
+    for name, found in figures.items():
+        if isinstance(found, dict) and "p99" in found:
+            cells = [f"{found[p]:.2f}" for p in ("p50", "p95", "p99")]
+            table.add_row(f"one lead, {name}", *cells, aims.get(name, ""))
+    batch = figures["batch"]
+    table.add_row(
+        f"batch: {batch['leads']:,} leads, reasons for {batch['with_reasons']:,}: "
+        f"{batch['seconds']:.1f} s, {batch['peak_memory_gib']:.2f} GiB",
+        "", "", "", "30 s, 4 GiB for 1,000,000",
+    )  # fmt: skip
+    replayed = figures["replayed"]
+    table.add_row(
+        f"{replayed['scores']:,} stored scores replayed: {replayed['differences']} differ",
+        "", "", "", "none",
+    )  # fmt: skip
+    difference = figures["greatest difference from the registered model"]
+    table.add_row(f"greatest difference from pyfunc: {difference:.1e}", "", "", "", "1e-6")
+    console.print(table)
+
+
+def main() -> None:
+    """Runs it and prints the figures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--leads", type=int, default=1_000_000, help="leads of the batch")
+    parser.add_argument("--online-leads", type=int, default=20_000, help="leads built by dbt")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of requests over HTTP")
+    parser.add_argument("--score-only", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.score_only:
+        score_only(arguments.score_only)
+        return
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    if free < arguments.leads * DISK_BYTES_PER_LEAD:
+        sys.exit(f"needs {arguments.leads * DISK_BYTES_PER_LEAD >> 30} GiB of disk")
+    console, where = Console(width=130), warehouse_benchmark().machine()
+    with tempfile.TemporaryDirectory(prefix="leadengine-bench-") as folder:
+        from warehouse.database import release_embedded
+
+        serving = Serving(Path(folder), arguments.online_leads, console)
+        try:
+            serving.prepare()
+            serving.in_process(min(3_000, arguments.online_leads - 100))
+            serving.over_http(min(arguments.seconds, (arguments.online_leads - 100) / RATE))
+            serving.mlflow_serve()
+            serving.batch(arguments.leads)
+        finally:
+            serving.database.engine.dispose()
+            release_embedded()
+    print_table(console, serving.figures, where)
+    print(json.dumps({"machine": where} | serving.figures))
+
+
+if __name__ == "__main__":
+    main()
