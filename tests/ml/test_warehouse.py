@@ -29,6 +29,7 @@ from ml.replay import replay_scores
 from ml.score_table import drop_old_vectors
 from ml.scoring import score_open_leads
 from ml.splits import held_out, split_by_time
+from ml.watch import newest_alarm, watch
 from tests.conftest import clone, drop
 from tests.ml.warehouse_rows import count, fill
 from warehouse.database import Database
@@ -382,3 +383,97 @@ def test_mlflow_uses_no_more_than_its_schema(
         assert count(connection, "mlflow.model_versions") >= 1
     assert row == (0,)
     assert np.isfinite(first.metrics["log_loss"])
+
+
+@pytest.fixture
+def outcomes(warehouse: Database, first: TrainingResult) -> Iterator[Database]:
+    """The warehouse with the relations that say what became of leads, and without scores."""
+    with warehouse.connect() as connection:
+        connection.execute(
+            "create table intermediate.int_leads as select lead_id, null::timestamptz as deleted_at"
+            " from marts.lead_features;"
+            "create table intermediate.int_lead_timeline"
+            " (lead_id text, event_type text, occurred_at timestamptz);"
+            "create table kept as table marts.lead_features;"
+            "delete from ml.lead_scores; delete from ml.feature_blocks"
+        )
+    yield warehouse
+    with warehouse.connect() as connection:
+        connection.execute(
+            "drop table intermediate.int_leads, intermediate.int_lead_timeline;"
+            "truncate marts.lead_features; insert into marts.lead_features table kept;"
+            "drop table kept; delete from ml.lead_scores; delete from ml.feature_blocks"
+        )
+
+
+def test_drift_is_told_from_the_first_run_of_the_model(
+    outcomes: Database, own_settings: Settings
+) -> None:
+    score_open_leads(outcomes, own_settings)
+    steady = watch(outcomes, own_settings)
+    assert (steady.verdict, steady.as_of) == ("steady", steady.baseline_as_of)
+    assert newest_alarm(outcomes) is None
+    with outcomes.connect() as connection:
+        connection.execute(
+            "update marts.lead_features set as_of = as_of + interval '1 day', inbound_count_30d = 3"
+        )
+    score_open_leads(outcomes, own_settings)
+    look = watch(outcomes, own_settings)
+    assert look.verdict == "drifted"
+    assert look.baseline_as_of == steady.as_of
+    moved = {drift.name for drift in look.drifts if drift.drifted}
+    assert moved == {"score", "inbound_count_30d"}
+    assert "inbound_count_30d" in look.summary
+    alarm = newest_alarm(outcomes)
+    assert alarm is not None
+    assert (alarm.watch_id, alarm.verdict) == (look.watch_id, "drifted")
+    with outcomes.connect() as connection:
+        rows = connection.execute(
+            "select name, value from ml.watch_figures where watch_id = %s and is_alarming"
+            " order by name",
+            [look.watch_id],
+        ).fetchall()
+    assert [name for name, _ in rows] == ["inbound_count_30d", "score"]
+    page = look.report.read_text()
+    assert "Drifted." in page
+    assert "loc0:c" not in page
+    client = tracking.configure(own_settings, outcomes)
+    run_id = look.artifact.split("/")[-3]
+    assert {a.path for a in client.list_artifacts(run_id)} == {look.report.name}
+
+
+def test_scores_are_held_to_what_came_of_them(
+    outcomes: Database, own_settings: Settings, truth: dict[str, float]
+) -> None:
+    score_open_leads(outcomes, own_settings)
+    random = np.random.default_rng(5)
+    with outcomes.connect() as connection:
+        # The same scores as of 70 days ago; a third of those that were to convert did.
+        connection.execute(
+            "insert into ml.lead_scores (lead_id, location_id, as_of, score, tier, rank, reasons,"
+            " model_name, model_version, features_digest, scored_at, block_id, block_row)"
+            " select lead_id, location_id, as_of - interval '70 days', score, tier, rank, reasons,"
+            " model_name, model_version, features_digest, scored_at, block_id, block_row"
+            " from ml.lead_scores"
+        )
+        connection.cursor().executemany(
+            "insert into intermediate.int_lead_timeline select lead_id, 'appointment_kept',"
+            " as_of - %s * interval '1 day' from marts.lead_features where lead_id = %s",
+            # Some of them convert only when their window is over.
+            [(69 if random.random() < 0.9 else 9, lead) for lead, chance in truth.items()
+             if random.random() < chance / 3],
+        )  # fmt: skip
+    look = watch(outcomes, own_settings)
+    assert look.calibration is not None
+    assert look.calibration.rows == 3000
+    assert look.verdict == "miscalibrated"
+    assert look.calibration.low < 0.9 / 3 < look.calibration.high
+    with outcomes.connect() as connection:
+        # Of a lead that was deleted within the window nobody knows what would have come of it.
+        connection.execute(
+            "update intermediate.int_leads set deleted_at = (select max(as_of) from"
+            " marts.lead_features) - interval '30 days' where lead_id like 'loc0:%'"
+        )
+    again = watch(outcomes, own_settings)
+    assert again.calibration is not None
+    assert again.calibration.rows == 1500
