@@ -93,7 +93,7 @@ class Serving:
         from ml.champion import train_from_warehouse
 
         self.built.generate()
-        self.built.dbt(self.moment, "--full-refresh")
+        self.built.dbt(self.moment, "+dim_leads", "--full-refresh")
         with self.database.connect() as connection:
             connection.execute(
                 "update marts.lead_training_set set label = (("

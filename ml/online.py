@@ -275,8 +275,10 @@ class OnlineScorer:
 
     def _refresh(self) -> None:
         try:
-            if self._champion is not None or has_champion(self._settings, self._database):
-                self._champion = load_champion(self._settings, self._database)
+            # A request that has no champion yet waits for this one instead of fetching its own.
+            with self._loading:
+                if self._champion is not None or has_champion(self._settings, self._database):
+                    self._champion = load_champion(self._settings, self._database)
         except (LeadEngineError, psycopg.Error) as error:
             log.warning("the champion could not be refreshed: %s", error)
 
