@@ -64,7 +64,6 @@ class FeatureCache:
         with self._lock:
             vector = self._vectors.get(lead_id)
             if vector is None or (vector.as_of, vector.inputs) != (as_of, inputs):
-                self.misses += 1
                 return None
             self._vectors.move_to_end(lead_id)
             self.hits += 1
@@ -73,10 +72,14 @@ class FeatureCache:
     def keep(self, lead_id: str, vector: Vector) -> None:
         """Puts a vector in the place of the lead's earlier one."""
         with self._lock:
+            self.misses += 1
             self._vectors[lead_id] = vector
             self._vectors.move_to_end(lead_id)
             if len(self._vectors) > self._size:
                 self._vectors.popitem(last=False)
+
+    def __contains__(self, lead_id: str) -> bool:
+        return lead_id in self._vectors
 
     def __len__(self) -> int:
         return len(self._vectors)

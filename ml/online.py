@@ -1,7 +1,7 @@
 """One lead's score, now: features, model and reasons in this process, each score stored.
 
-One transaction with one snapshot: a look at what the lead's features are made from (its digest and
-the moment), the features if that look finds them changed, and the insert of the score.
+Two statements: one looks at what the lead's features are made from and, unless the vector at hand
+is of just that, computes them in the same snapshot; the other stores the score.
 """
 
 import contextlib
@@ -31,7 +31,6 @@ from ml.journal import ScoreJournal
 from ml.reasons import explain
 from ml.score_table import statement
 from ml.vectors import pack
-from ml.warehouse_io import KEYS
 from warehouse.database import Database
 
 log = get_logger("ml.online")
@@ -46,6 +45,8 @@ _ONE_LEAD_SQL = (
     Path(__file__).resolve().parent.parent / "dbt_project" / "rendered" / "one_lead_features.sql"
 )
 _Row = dict[str, Any]
+# What the look gives; the rest of a row are features.
+_LOOK = {"lead_id", "location_id", "status", "as_of", "inputs"}
 
 
 class UnknownLeadError(LeadEngineError):
@@ -183,20 +184,18 @@ class OnlineScorer:
         as_of: datetime | None,
     ) -> dict[str, Any]:
         now = self._clock.now()
-        lead = connection.execute(
-            statement("lead_inputs.sql"), {"lead_id": lead_id, "now": as_of or now}
-        ).fetchone()
-        if lead is None:
-            raise UnknownLeadError(
-                f"There is no lead {lead_id!r}.",
-                remedy="Give a lead_id of marts.dim_leads: location and contact, joined by a "
-                "colon.",
-            )
-        moment = as_of or lead["as_of"]
-        vector = self.cache.find(lead_id, moment, lead["inputs"])
-        if vector is None:
-            vector = Vector(moment, lead["inputs"], _features(connection, lead_id, moment))
+        parameters = {"lead_id": lead_id, "now": as_of or now, "as_of": as_of}
+        # Where there is nothing to reuse the look would be a round trip for nothing.
+        vector, lead = None, None
+        if lead_id in self.cache:
+            lead = _one(connection, statement("lead_inputs.sql"), parameters)
+            vector = self.cache.find(lead_id, lead["as_of"], lead["inputs"])
+        if vector is None or lead is None:
+            lead = _one(connection, _inputs_and_features(), parameters)
+            features = {name: value for name, value in lead.items() if name not in _LOOK}
+            vector = Vector(lead["as_of"], lead["inputs"], features)
             self.cache.keep(lead_id, vector)
+        moment = vector.as_of
         answer = vector.answer
         if answer is None or answer.version != champion.version:
             answer = vector.answer = _answer(champion, vector)
@@ -217,7 +216,6 @@ class OnlineScorer:
             "scored_at": now,
         }
         connection.execute(statement("store_online_score.sql"), row)
-        connection.commit()
         self.journal.add(row)
         return {
             "score_id": str(row["score_id"]),
@@ -292,26 +290,37 @@ def score_lead(
 
 
 def _configure(connection: psycopg.Connection[_Row]) -> None:
-    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    # Each statement is a transaction: there is nothing that two of them must agree on.
+    connection.autocommit = True
     # Each statement is planned once per connection: planning takes longer than running it.
     connection.prepare_threshold = 0
     connection.execute("set plan_cache_mode = force_generic_plan")
     connection.execute("set jit = off")
     # What this leaves open is closed by the journal.
     connection.execute("set synchronous_commit = off")
-    connection.commit()
 
 
-def _features(
-    connection: psycopg.Connection[_Row], lead_id: str, moment: datetime
-) -> dict[str, Any]:
-    row = connection.execute(_one_lead_sql(), {"lead_id": lead_id, "as_of": moment}).fetchone()
+def _one(connection: psycopg.Connection[_Row], query: bytes, parameters: _Row) -> _Row:
+    # In binary the server need not write out a hundred numbers, nor we read them.
+    with connection.cursor(binary=True) as cursor:
+        row = cursor.execute(query, parameters).fetchone()
     if row is None:
-        raise LeadEngineError(
-            f"The feature query gave no row for {lead_id!r}.",
-            remedy="Restore dbt_project/rendered/one_lead_features.sql from the repository.",
+        raise UnknownLeadError(
+            f"There is no lead {parameters['lead_id']!r}.",
+            remedy="Give a lead_id of marts.dim_leads: location and contact, joined by a colon.",
         )
-    return {name: value for name, value in row.items() if name not in KEYS}
+    return row
+
+
+@cache
+def _inputs_and_features() -> bytes:
+    """The look and the features at the moment that it finds, as one statement."""
+    look = statement("lead_inputs.sql").decode()
+    features = _one_lead_sql().decode().replace("%(as_of)s", "(select inputs.as_of from inputs)")
+    return (
+        f"with inputs as ({look}) select features.*, inputs.* from inputs"  # noqa: S608
+        f" cross join ({features}) as features"
+    ).encode()
 
 
 def _answer(champion: Champion, vector: Vector) -> Answer:

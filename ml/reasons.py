@@ -91,8 +91,7 @@ def explain(
     totals = contributions.sum(axis=1)
     order = np.argsort(-np.abs(contributions[:, :-1]), axis=1, kind="stable")[:, :_LOOKED_AT]
     names = model.schema.names
-    catalogue = _catalogue()
-    themes = [catalogue[name].theme if name in catalogue else name for name in names]
+    themes = _themes(tuple(names))
     result = []
     for row, ranked, shares, total in zip(
         values, order.tolist(), contributions, totals.tolist(), strict=True
@@ -165,6 +164,12 @@ def _plain(value: Any) -> Any:
         return value
     number = parse_number(value)
     return int(number) if number.is_integer() else number
+
+
+@lru_cache(maxsize=8)
+def _themes(names: tuple[str, ...]) -> list[str]:
+    catalogue = _catalogue()
+    return [catalogue[name].theme if name in catalogue else name for name in names]
 
 
 @cache

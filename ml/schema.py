@@ -213,6 +213,9 @@ def parse_number(value: Any) -> float:
     A comma before every group of three digits separates thousands; a single other one is a
     decimal comma.
     """
+    if type(value) is float or type(value) is int:
+        # What a database gives; said first because it is asked a hundred times a lead.
+        return value + 0.0 if math.isfinite(value) else math.nan
     if isinstance(value, str):
         text = value.strip().strip("$€£%").strip()
         if "," in text:

@@ -37,7 +37,8 @@ def pack(matrix: Matrix) -> bytes:
     missing = np.isnan(matrix)
     kinds = np.full(columns, len(_TYPES) - 1, dtype=np.uint8)
     with np.errstate(over="ignore"):
-        for kind in range(len(_TYPES) - 2, -1, -1):
+        # Of a single row deflating saves nearly as much, in a tenth of the time.
+        for kind in range(len(_TYPES) - 2, -1, -1) if rows > 1 else ():
             narrow = matrix.astype(_TYPES[kind])
             same = (narrow == matrix) | missing
             kinds[same.all(axis=0)] = kind

@@ -7,7 +7,7 @@
 --
 -- The moment is the start of the current minute or, if something was learnt since, just after the
 -- last of it. What happened before now is therefore always seen, and within a minute in which
--- nothing happens the features cannot move.
+-- nothing happens the features cannot move. A moment that the caller names stands instead.
 with lead as (
     select
         leads.lead_id,
@@ -53,12 +53,12 @@ agents as (
 select
     lead.location_id,
     lead.status,
-    greatest(
+    coalesce(%(as_of)s::timestamptz, greatest(
         date_trunc('minute', %(now)s::timestamptz),
         (select max(events.seen_from) from events where events.seen_from < %(now)s)
         + interval '1 microsecond',
         case when lead.created_at < %(now)s then lead.created_at + interval '1 microsecond' end
-    ) as as_of,
+    )) as as_of,
     concat_ws(
         '/',
         lead.digest,
