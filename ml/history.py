@@ -72,7 +72,7 @@ def roll_back(
 ) -> Rollback:
     """Makes an earlier version champion again, and records it.
 
-    The online path follows within ``ml.scoring.PROMOTION_SECONDS``, batch scores with the next run.
+    The online path follows within ``ml.online.PROMOTION_SECONDS``, batch scores with the next run.
 
     Args:
         database: holds the audit trail.
