@@ -1,54 +1,43 @@
 """Training: from a frame of features and a label to a calibrated model.
 
-Candidates are compared on rows that they were not trained on (cross-validation, grouped by
-lead), blended in log-odds, and calibrated on those same out-of-fold predictions; then each member
-is trained again on all rows. Same data and seed, same model.
+Candidates (the base rate, logistic regression, LightGBM, scikit-learn's boosting) are compared on
+rows that they were not trained on (cross-validation, grouped by lead), blended in log-odds, and
+calibrated on those same out-of-fold predictions; then each member is trained again on all rows.
+Same data and seed, same model.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 import pandas as pd
 
 from leadengine.errors import LeadEngineError
 from ml.calibration import LIMIT, fit_calibrator, logit, sigmoid
 from ml.evaluation import log_loss
-from ml.members import Boosting, Linear, Member, Prior, Term, design, design_terms
+from ml.members import Linear, Member, Prior, Term, design, design_terms
 from ml.model import LeadModel, tier_thresholds
 from ml.schema import Matrix, Schema, infer_schema
+from ml.search import (
+    LARGE,
+    Candidate,
+    refit_lightgbm,
+    refit_sklearn,
+    search_lightgbm,
+    try_sklearn,
+)
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 
 LEAST_OUTCOMES = 10
 # Under this many of the rarer outcome trees are not tried: they would fit noise.
 _LEAST_FOR_BOOSTING = 60
-_LARGE = 20_000
-_HUGE = 100_000
-_MAX_ROUNDS = 600
 # How weakly the linear model is held back: inverse of the penalty on its coefficients.
 _STRENGTHS = (0.003, 0.02, 0.15)
-_PATIENCE = 40
-_BOOSTING = {
-    "objective": "binary",
-    "learning_rate": 0.03,
-    "num_leaves": 15,
-    "min_data_in_leaf": 20,
-    "feature_fraction": 0.5,
-    "bagging_fraction": 0.8,
-    "bagging_freq": 1,
-    "lambda_l2": 5.0,
-    "cat_smooth": 20.0,
-    "cat_l2": 20.0,
-    "max_cat_to_onehot": 8,
-    "deterministic": True,
-    "force_row_wise": True,
-    # On lead tables a second thread hardly helps an idle machine and slows a busy one down.
-    "num_threads": 1,
-    "verbosity": -1,
-}
+# What a further member must lower the out-of-fold loss by to be worth its time in serving.
+_LEAST_GAIN = 2e-4
 
 
 @dataclass(frozen=True)
@@ -64,16 +53,6 @@ class FitOptions:
     seed: int = 7
     exclude: tuple[str, ...] = ()
     schema: Schema | None = None
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One member and how it fared: ``out_of_fold`` log-odds for each training row."""
-
-    name: str
-    out_of_fold: Matrix = field(repr=False)
-    settings: dict[str, Any]
-    loss: float
 
 
 def fit(
@@ -101,7 +80,9 @@ def fit(
 
     candidates = [_try_linear(schema, matrix, label, folds)]
     if rarer >= _LEAST_FOR_BOOSTING:
-        candidates.append(_try_boosting(schema, matrix, label, folds, options.seed))
+        candidates.append(search_lightgbm(schema, matrix, label, folds, options.seed))
+        if (found := try_sklearn(schema, matrix, label, folds, options.seed)) is not None:
+            candidates.append(found)
     prior = _prior(label)
     prior_loss = log_loss(label, sigmoid(np.full(len(label), prior)))
 
@@ -116,7 +97,7 @@ def fit(
     else:
         kept = [(w, c) for w, c in blend if w > 0]
         weights = [w for w, _ in kept]
-        members = [_refit(c, schema, matrix, label, options.seed) for _, c in kept]
+        members = [_refit(c, schema, matrix, label) for _, c in kept]
     return LeadModel(
         schema=schema,
         members=tuple(members),
@@ -156,7 +137,7 @@ def _folds(label: Matrix, groups: "np.ndarray[Any, Any]", seed: int) -> Iterator
     """Training and judging rows per fold, stratified, a lead's rows together."""
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    count = 3 if len(label) >= _LARGE else 5
+    count = 3 if len(label) >= LARGE else 5
     target = label.astype(np.int64)
     _, place = np.unique(groups, return_inverse=True)
     if place.max() + 1 == len(label):
@@ -204,76 +185,29 @@ def _fit_terms(
     return Linear(terms, coefficients, float(model.intercept_[0]), len(schema.features))
 
 
-def _try_boosting(
-    schema: Schema,
-    matrix: Matrix,
-    label: Matrix,
-    folds: Sequence[tuple[Rows, Rows]],
-    seed: int,
-) -> Candidate:
-    settings = _boosting_settings(len(label), seed)
-    boosters, rounds = [], []
-    for train, test in folds:
-        booster = lgb.train(
-            settings,
-            _dataset(schema, matrix[train], label[train]),
-            _MAX_ROUNDS,
-            valid_sets=[_dataset(schema, matrix[test], label[test])],
-            callbacks=[lgb.early_stopping(_PATIENCE, verbose=False)],
-        )
-        boosters.append(booster)
-        rounds.append(max(1, booster.best_iteration))
-    # One number of rounds for all folds, so that no fold's score is picked by its own outcomes.
-    count = int(np.median(rounds))
-    out = np.empty(len(label))
-    for booster, (_, test) in zip(boosters, folds, strict=True):
-        out[test] = booster.predict(matrix[test], raw_score=True, num_iteration=count)
-    out = np.clip(out, -LIMIT, LIMIT)
-    return Candidate("boosting", out, {"rounds": count, **settings}, log_loss(label, sigmoid(out)))
-
-
-def _boosting_settings(rows: int, seed: int) -> dict[str, Any]:
-    settings: dict[str, Any] = {**_BOOSTING, "seed": seed}
-    if rows >= _LARGE:
-        settings |= {"num_leaves": 31, "learning_rate": 0.06, "min_data_in_leaf": 50}
-    if rows >= _HUGE:
-        settings["num_threads"] = 2
-    return settings
-
-
-def _dataset(schema: Schema, matrix: Matrix, label: Matrix) -> lgb.Dataset:
-    return lgb.Dataset(
-        matrix,
-        label,
-        categorical_feature=schema.categorical,
-        params={"verbosity": -1, "max_cat_to_onehot": _BOOSTING["max_cat_to_onehot"]},
-        free_raw_data=True,
-    )
-
-
-def _refit(
-    candidate: Candidate, schema: Schema, matrix: Matrix, label: Matrix, seed: int
-) -> Member:
+def _refit(candidate: Candidate, schema: Schema, matrix: Matrix, label: Matrix) -> Member:
     if candidate.name == "logistic":
         return _fit_linear(schema, matrix, label, candidate.settings["C"])
-    booster = lgb.train(
-        _boosting_settings(len(label), seed),
-        _dataset(schema, matrix, label),
-        candidate.settings["rounds"],
-    )
-    # Through text and back: the model in hand is then the model that is stored.
-    return Boosting(lgb.Booster(model_str=booster.model_to_string()))
+    if candidate.name == "sklearn":
+        return refit_sklearn(candidate, schema, matrix, label)
+    return refit_lightgbm(candidate, schema, matrix, label)
 
 
 def _blend(candidates: Sequence[Candidate], label: Matrix) -> list[float]:
-    """Weights, summing to 1, with the least out-of-fold loss; at most two candidates."""
-    if len(candidates) == 1:
-        return [1.0]
-    first, second = (c.out_of_fold for c in candidates)
-    shares = [i / 10 for i in range(11)]
-    losses = [log_loss(label, sigmoid(w * first + (1 - w) * second)) for w in shares]
-    best = shares[int(np.argmin(losses))]
-    return [best, 1.0 - best]
+    """Weights in tenths, summing to 1, with the least out-of-fold loss; few members preferred."""
+    best, chosen = np.inf, [1.0] + [0.0] * (len(candidates) - 1)
+    for tenths in product(range(11), repeat=len(candidates)):
+        if sum(tenths) != 10:
+            continue
+        weights = [tenth / 10 for tenth in tenths]
+        raw = sum(
+            (w * c.out_of_fold for w, c in zip(weights, candidates, strict=True) if w),
+            np.zeros(len(label)),
+        )
+        loss = log_loss(label, sigmoid(raw)) + _LEAST_GAIN * sum(w > 0 for w in weights)
+        if loss < best:
+            best, chosen = loss, weights
+    return chosen
 
 
 def _prior(label: Matrix) -> float:
