@@ -28,7 +28,7 @@ HUGE = 100_000
 # Cells of the matrix that one trial of the search may cost, and the most trials.
 CELLS = 600_000
 MOST_TRIALS = 8
-# Under this many of the rarer outcome the folds cannot tell settings apart.
+# Under this many of the rarer outcome the folds cannot tell settings or libraries apart.
 _LEAST_TO_SEARCH = 300
 # scikit-learn's boosting is as good and several times slower: left out above this many cells.
 SKLEARN_CELLS = 400_000
@@ -112,10 +112,13 @@ def search_lightgbm(
 
 
 def _trials(matrix: Matrix, label: Matrix) -> int:
-    rarer = min(label.sum(), len(label) - label.sum())
-    if rarer < _LEAST_TO_SEARCH:
+    if _rarer(label) < _LEAST_TO_SEARCH:
         return 1
     return int(np.clip(CELLS // matrix.size, 1, MOST_TRIALS))
+
+
+def _rarer(label: Matrix) -> float:
+    return float(min(label.sum(), len(label) - label.sum()))
 
 
 def _settings(rows: int, seed: int) -> dict[str, Any]:
@@ -186,11 +189,9 @@ def refit_lightgbm(candidate: Candidate, schema: Schema, matrix: Matrix, label: 
 def try_sklearn(
     schema: Schema, matrix: Matrix, label: Matrix, folds: Sequence[Fold], seed: int
 ) -> Candidate | None:
-    """scikit-learn's boosting, where the table is small enough for it."""
-    if matrix.size > SKLEARN_CELLS:
+    """scikit-learn's boosting, where the table is large enough to tell and small enough to pay."""
+    if matrix.size > SKLEARN_CELLS or _rarer(label) < _LEAST_TO_SEARCH:
         return None
-    losses: list[float] = []
-    outs: list[Matrix] = []
     steps = _SKLEARN_ROUNDS // _SKLEARN_STEP
     staged = np.empty((steps, len(label)))
     for train, test in folds:

@@ -1,10 +1,22 @@
 """MLflow on SQLite, so that the tests of files need no server."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ml import search
 from leadengine.settings import Settings, load_settings
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_search() -> Iterator[None]:
+    """One setting a training: the search has tests of its own, and a minute is a minute."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(search, "MOST_TRIALS", 1)
+    patch.setattr(search, "SKLEARN_CELLS", 0)
+    yield
+    patch.undo()
 
 
 @pytest.fixture(scope="session")
