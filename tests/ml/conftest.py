@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ml import search
 from leadengine.settings import Settings, load_settings
+from ml import search
 
 
 @pytest.fixture(scope="session", autouse=True)
