@@ -142,10 +142,12 @@ def evaluate(
             samples[name].append(figure(y, s))
     intervals = {name: _interval(drawn) for name, drawn in samples.items() if len(drawn) >= 20}
     if "ece" in intervals:
-        # Noise only ever adds to this figure, and resampling adds it once more: the interval is
-        # therefore mirrored at the estimate (basic bootstrap).
+        # Noise only ever adds to this figure, and resampling adds it once more: the deviations
+        # from the resamples' mean are therefore laid around the estimate.
         low, high = intervals["ece"]
-        intervals["ece"] = (max(0.0, 2 * values["ece"] - high), 2 * values["ece"] - low)
+        middle = float(np.mean(samples["ece"]))
+        estimate = values["ece"]
+        intervals["ece"] = (max(0.0, estimate + low - middle), estimate + high - middle)
     return Metrics(**values, rows=len(label), base_rate=float(label.mean()), intervals=intervals)
 
 

@@ -222,6 +222,16 @@ def test_intervals_resample_whole_leads() -> None:
     assert high - low > 2 * (by_row[1] - by_row[0])
 
 
+def test_the_interval_of_the_calibration_error_holds_the_figure() -> None:
+    random = np.random.default_rng(3)
+    score = random.beta(1, 4, 4000)
+    label = (random.random(4000) < score).astype(float)
+    for said in (score, np.minimum(1, 1.4 * score)):
+        found = evaluate(label, said)
+        low, high = found.intervals["ece"]
+        assert 0 <= low <= found.ece < high < found.ece + 0.03
+
+
 def test_one_outcome_only_cannot_be_judged() -> None:
     with pytest.raises(LeadEngineError, match="one outcome only"):
         evaluate(np.zeros(5), np.full(5, 0.5))
