@@ -14,6 +14,7 @@ from leadengine.cli import (
     model,
     run,
     sandbox,
+    sequences,
     suppress,
     templates,
     up,
@@ -39,6 +40,7 @@ app.command("score")(leads.score)
 app.command("replay")(leads.replay)
 app.command("explain-send")(leads.explain_send)
 app.add_typer(batch.app, name="batch", help="The life of a nurture batch.")
+app.add_typer(sequences.app, name="sequences", help="Runs of messages: list, show, simulate, stop.")
 app.add_typer(templates.app, name="templates", help="Messages: list, show, preview, lint.")
 app.add_typer(model.app, name="model", help="Which version of the model scores, and the way back.")
 app.add_typer(suppress.app, name="suppress", help="Who must not be written to: lists and lines.")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from activation.history import HistoryError, lead_history, read_history
 from activation.hours import NATIONWIDE, is_allowed, recipient_zones
 from activation.journey import (
     EventKind,
@@ -23,6 +24,8 @@ from activation.sequence import Sequence, Wait
 from activation.simulate import Consent, History, Replay, simulate
 from activation.types import Channel
 from tests.activation.journeys import BRANCHED, START, event, history, sequence_of
+from tests.activation.marts import Lead, add_leads
+from warehouse.database import Database
 
 RULES = current_rules()
 
@@ -263,5 +266,45 @@ def test_asking_again_changes_nothing(sequence: Sequence, lead: History) -> None
     assert again.journey == first.journey
 
 
-def test_files_are_read_where_they_are(tmp_path: Path) -> None:
-    assert sequence_of(BRANCHED, tmp_path).after(4) == "end"
+# -- where histories come from ------------------------------------------------------------------
+
+FILE = """
+start: 2026-03-02T16:00:00Z
+timezone: America/New_York
+addresses: {sms: "+12125550101", email: a@example.com}
+consents:
+  - {channel: sms, action: granted, at: 2025-12-01T00:00:00Z}
+  - {channel: email, action: granted, at: 2025-12-01T00:00:00Z}
+events:
+  - {kind: click, at: 2026-03-03T16:00:00Z}
+  - {kind: reply, at: 2026-03-06T16:00:00Z}
+"""
+
+
+def test_a_history_file_is_replayed(branched: Sequence, tmp_path: Path) -> None:
+    path = tmp_path / "ann.yaml"
+    path.write_text(FILE)
+    lead, start = read_history(path)
+    replay = simulate(branched, lead, start, RULES)
+    assert [step for step, _, _ in steps(replay)] == [1, 3]
+    assert "ann.yaml, event 2" in replay.lines[-1].why
+    path.write_text(FILE.replace("kind: click", "kind: clack"))
+    with pytest.raises(HistoryError, match=r"ann\.yaml, line 9, column 6: events\.0\.kind"):
+        read_history(path)
+
+
+def test_a_lead_of_the_database_is_replayed(branched: Sequence, mart_db: Database) -> None:
+    now = START + timedelta(days=3)
+    add_leads(mart_db, [Lead("a", phone="+12125550101")], now=now)
+    with mart_db.connect() as connection:
+        connection.execute(
+            "insert into marts.fct_communications values ('r1', 'loc1:a', 'loc1', 'sms',"
+            " 'inbound', %s, %s)",
+            (now, now),
+        )
+        lead = lead_history(connection, "loc1:a", START)
+        with pytest.raises(HistoryError, match="loc1:zz"):
+            lead_history(connection, "loc1:zz", START)
+    replay = simulate(branched, lead, START, RULES)
+    assert [step for step, _, _ in steps(replay)] == [1]
+    assert (replay.journey.ended_by, replay.journey.ended_at) == ("reply", now)
