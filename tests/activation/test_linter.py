@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from activation.audience import AUDIENCES_DIR, AudienceError, load_audience
 from activation.findings import Finding
@@ -13,6 +14,7 @@ from activation.preview import find_browser, preview, sample_variables
 from activation.sequence import SEQUENCES_DIR
 from activation.sms_text import sms_size
 from activation.templating import TEMPLATES_DIR, TemplateLibrary
+from leadengine.cli import sequences, templates
 from leadengine.settings import Settings
 
 GOOD_SMS = "Hi {{ first_name }}, Kim at {{ brokerage }}. Still looking? Reply STOP to opt out.\n"
@@ -225,3 +227,22 @@ def test_a_preview_is_written_with_and_without_a_browser(
 
 def test_the_folders_that_ship_are_where_they_should_be() -> None:
     assert all(folder.is_dir() for folder in (SEQUENCES_DIR, AUDIENCES_DIR, TEMPLATES_DIR))
+
+
+def test_the_command_ends_with_1_where_a_file_cannot_be_used(
+    folders: tuple[Path, Path, Path],
+) -> None:
+    assert CliRunner().invoke(templates.app, ["lint"]).exit_code == 0
+    (folders[0] / "a.sms.j2").write_text(GOOD_SMS.replace("first_name", "fist_name"))
+    bad = CliRunner().invoke(templates.app, ["lint", "--templates", str(folders[0])])
+    assert bad.exit_code == 1
+    assert "a.sms.j2, line 1, column 1: unknown variable 'fist_name'" in bad.output
+    assert "Use only these" in bad.output
+
+
+def test_templates_and_sequences_can_be_listed_and_shown() -> None:
+    run = CliRunner().invoke
+    assert "quick_call.sms" in run(templates.app, ["list"]).output
+    assert "Hi Jennifer," in run(templates.app, ["show", "quick_call.email"]).output
+    assert "dormant_90" in run(sequences.app, ["list"]).output
+    assert "tier hot or warm" in run(sequences.app, ["show", "dormant_90"]).output
