@@ -10,7 +10,8 @@ Two parts, both on simulated people:
   figure stands that of the true probabilities on the same rows: no model can do better, and their
   own calibration error is nothing but chance.
 - 200 small accounts: of many brokerages the open leads of one day, each account with a mix of its
-  own of sources and of how long leads have been there, 5 to 150 of them. Each account's rate is
+  own of sources and of hidden engagement (one that buys lists has dormant leads, another hot ones),
+  up to 150 of them. Each account's rate is
   estimated from what became of its leads; the truth is the mean true probability over all leads of
   such a mix. Intervals of 90 % should hold it nine times of ten. Beside them: the textbook
   interval of a share.
@@ -43,6 +44,8 @@ NOW = dt.datetime(2025, 9, 1, 12, tzinfo=dt.UTC)
 LABEL_DAYS = 60
 ACCOUNTS = 200
 ACCOUNTS_OF_A_BROKERAGE = 10
+# How far accounts' mixes differ: standard deviation of log weights of a source or a state.
+TILT = 0.8
 
 
 @dataclass(frozen=True)
@@ -145,13 +148,13 @@ def _top_fifth(label: "np.ndarray[Any, Any]", score: "np.ndarray[Any, Any]") -> 
 
 
 def open_leads(seed: int, contacts: int, days_ago: int) -> pd.DataFrame:
-    """The open leads of a brokerage at a moment: truth, outcome, source and how long there."""
+    """The open leads of a brokerage at a moment: truth, outcome, source and hidden state."""
     from providers.sandbox.simulation import generate
 
     anchor = NOW.date()
     brokerage = generate(seed, contacts, anchor)
     as_of = dt.datetime.combine(anchor, dt.time(12), tzinfo=dt.UTC) - dt.timedelta(days=days_ago)
-    truth = brokerage.truth.propensities(as_of)
+    truth, states = brokerage.truth.propensities(as_of), brokerage.truth.states(as_of)
     converted = brokerage.truth.conversions()
     until = as_of + dt.timedelta(days=LABEL_DAYS)
     first: dict[str, Any] = {}
@@ -163,21 +166,12 @@ def open_leads(seed: int, contacts: int, days_ago: int) -> pd.DataFrame:
             "truth": p,
             "label": float(contact in converted and as_of < converted[contact] <= until),
             "source": first[contact]["source"],
-            "age": (as_of - dt.datetime.fromisoformat(first[contact]["dateAdded"])).days,
+            "state": states[contact].split("_")[0],
         }
         for contact, p in truth.items()
-        if contact in first and (record_known(first[contact]))
+        if contact in first and first[contact].get("source")
     ]
     return pd.DataFrame(rows)
-
-
-def record_known(payload: dict[str, Any]) -> bool:
-    """Whether source and day of arrival can be read: some records are broken on purpose."""
-    try:
-        dt.datetime.fromisoformat(payload["dateAdded"])
-    except (KeyError, TypeError, ValueError):
-        return False
-    return bool(payload.get("source"))
 
 
 def small_accounts(accounts: int, contacts: int, seed: int) -> tuple[list[Line], dict[str, Any]]:
@@ -190,23 +184,26 @@ def small_accounts(accounts: int, contacts: int, seed: int) -> tuple[list[Line],
         for i in range(-(-accounts // ACCOUNTS_OF_A_BROKERAGE))
     ]
     everyone = pd.concat(brokerages, ignore_index=True)
-    edges = everyone["age"].quantile([0.1, 0.3, 0.6]).to_numpy()
-    sources = sorted(everyone["source"].unique())
+    traits = ("source", "state")
+    values = {trait: sorted(everyone[trait].unique()) for trait in traits}
     rates, leads, outcomes = [], [], []
     for i in range(accounts):
         own = brokerages[i // ACCOUNTS_OF_A_BROKERAGE]
         # Disjoint parts of a brokerage: no lead is in two accounts.
         own = own[np.arange(len(own)) % ACCOUNTS_OF_A_BROKERAGE == i % ACCOUNTS_OF_A_BROKERAGE]
-        by_source = dict(zip(sources, random.normal(0, 0.8, len(sources)), strict=True))
-        by_age = random.normal(0, 1.0, len(edges) + 1)
+        tilt = {
+            trait: dict(zip(known, random.normal(0, TILT, len(known)), strict=True))
+            for trait, known in values.items()
+        }
         share = random.uniform(0.1, 1.0)
-        log_weight = [
-            one["source"].map(by_source).to_numpy() + by_age[np.searchsorted(edges, one["age"])]
+        own_mix, mix = (
+            np.exp(sum(one[trait].map(tilt[trait]).to_numpy() for trait in traits))
             for one in (own, everyone)
-        ]
-        highest = log_weight[1].max()
-        chosen = own[random.random(len(own)) < share * np.exp(log_weight[0] - highest)].head(150)
-        weight = np.exp(log_weight[1] - highest)
+        )
+        taken = share / mix.mean()
+        chosen = own[random.random(len(own)) < np.minimum(1.0, taken * own_mix)]
+        chosen = chosen.sample(min(150, len(chosen)), random_state=i)
+        weight = np.minimum(1.0, taken * mix)
         rates.append(float(np.average(everyone["truth"], weights=weight)))
         leads.append(float(len(chosen)))
         outcomes.append(float(chosen["label"].sum()))
