@@ -87,14 +87,20 @@
 {%- endmacro %}
 
 
-{# sms, email or call; null for what is no touch in one of these. #}
+{#
+    sms, email or call; null for what is no touch in one of these. By parts of the name and without
+    regular expressions, which took longer than all else that is done to a message.
+#}
 {% macro touch_channel(message_type) -%}
     case
-        when upper({{ message_type }}) ~ '(ACTIVITY|COMMENT|REVIEW|REACTION)' then null
+        {%- for part in ['ACTIVITY', 'COMMENT', 'REVIEW', 'REACTION'] %}
+        when strpos(upper({{ message_type }}), '{{ part }}') > 0 then null
+        {%- endfor %}
         -- A voicemail has "email" in its name, and comes first.
-        when upper({{ message_type }}) ~ '(CALL|VOICEMAIL)' then 'call'
-        when upper({{ message_type }}) ~ 'EMAIL' then 'email'
-        when upper({{ message_type }}) ~ 'SMS' then 'sms'
+        when strpos(upper({{ message_type }}), 'CALL') > 0 then 'call'
+        when strpos(upper({{ message_type }}), 'VOICEMAIL') > 0 then 'call'
+        when strpos(upper({{ message_type }}), 'EMAIL') > 0 then 'email'
+        when strpos(upper({{ message_type }}), 'SMS') > 0 then 'sms'
     end
 {%- endmacro %}
 

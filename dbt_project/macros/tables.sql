@@ -17,3 +17,14 @@
     );
     {%- endif -%}
 {%- endmacro %}
+
+
+{#
+    After each model that is a table: what reads it within the same run must not be planned as if
+    it were empty. Without statistics a join of two large tables became a loop over both.
+#}
+{% macro analyze_table() -%}
+    {%- if config.get('materialized') not in ['view', 'ephemeral'] -%}
+    analyze {{ this }}
+    {%- endif -%}
+{%- endmacro %}

@@ -1,9 +1,4 @@
-{{
-    config(
-        indexes=[{'columns': ['location_id', 'agent_id', 'day'], 'unique': true}],
-        post_hook='analyze {{ this }}'
-    )
-}}
+{{ config(indexes=[{'columns': ['location_id', 'agent_id', 'day'], 'unique': true}]) }}
 
 with timeline as (
 
@@ -11,7 +6,7 @@ with timeline as (
 
 ),
 
-days_after_touch as (
+week as (
 
     {{ dbt.generate_series(7) }}
 
@@ -36,48 +31,129 @@ agent_touches as (
 
 touches_by_day as (
 
+    /*
+        The days that see a touch: from the one after it happened and was known, for as long as it
+        is no more than seven days back. The end is not included.
+    */
     select
         location_id,
         agent_id,
         lead_id,
-        occurred_on,
-        known_on,
+        cast({{ dbt.dateadd('day', 1, 'greatest(occurred_on, known_on)') }} as date) as first_day,
+        cast({{ dbt.dateadd('day', 8, 'occurred_on') }} as date) as end_day,
         count(*) as touches
     from agent_touches
+    where known_on < {{ dbt.dateadd('day', 7, 'occurred_on') }}
     group by location_id, agent_id, lead_id, occurred_on, known_on
 
 ),
 
-days_that_see_touches as (
+covered as (
 
+    -- Until when earlier touches of the same lead count already: a lead counts once a day.
     select
-        touches_by_day.location_id,
-        touches_by_day.agent_id,
-        touches_by_day.lead_id,
-        touches_by_day.known_on,
-        touches_by_day.touches,
-        cast(
-            {{ dbt.dateadd(
-                'day', 'cast(days_after_touch.generated_number as integer)', 'touches_by_day.occurred_on'
-            ) }} as date
-        ) as day
+        *,
+        max(end_day) over (
+            partition by location_id, agent_id, lead_id
+            order by first_day, end_day
+            rows between unbounded preceding and 1 preceding
+        ) as covered_until
     from touches_by_day
-    cross join days_after_touch
 
 ),
 
-leads_by_day as (
+spans as (
 
-    -- Known before the day begins, or the day does not see it.
+    select
+        location_id,
+        agent_id,
+        first_day,
+        end_day,
+        greatest(first_day, coalesce(covered_until, first_day)) as lead_first_day,
+        sum(touches) as touches,
+        count(*) as leads
+    from covered
+    group by
+        location_id, agent_id, first_day, end_day,
+        greatest(first_day, coalesce(covered_until, first_day))
+
+),
+
+changes as (
+
+    select
+        location_id,
+        agent_id,
+        first_day as day,
+        touches as touches_change,
+        0 as leads_change
+    from spans
+
+    union all
+
+    select
+        location_id,
+        agent_id,
+        lead_first_day as day,
+        0 as touches_change,
+        leads as leads_change
+    from spans
+    where lead_first_day < end_day
+
+    union all
+
+    select
+        location_id,
+        agent_id,
+        end_day as day,
+        -touches as touches_change,
+        case when lead_first_day < end_day then -leads else 0 end as leads_change
+    from spans
+
+),
+
+changes_by_day as (
+
     select
         location_id,
         agent_id,
         day,
-        lead_id,
-        sum(touches) as touches
-    from days_that_see_touches
-    where known_on < day
-    group by location_id, agent_id, day, lead_id
+        sum(touches_change) as touches_change,
+        sum(leads_change) as leads_change
+    from changes
+    group by location_id, agent_id, day
+
+),
+
+levels as (
+
+    select
+        location_id,
+        agent_id,
+        day,
+        sum(touches_change) over agent_until_day as touches_7d,
+        sum(leads_change) over agent_until_day as leads_7d,
+        lead(day) over (partition by location_id, agent_id order by day) as next_day
+    from changes_by_day
+    window agent_until_day as (
+        partition by location_id, agent_id
+        order by day
+        rows between unbounded preceding and current row
+    )
+
+),
+
+days as (
+
+    -- A level other than none changes within the week: the touches that make it up leave the window.
+    select
+        levels.*,
+        cast(
+            {{ dbt.dateadd('day', 'cast(week.generated_number as integer) - 1', 'levels.day') }} as date
+        ) as seen_on
+    from levels
+    cross join week
+    where levels.touches_7d > 0
 
 ),
 
@@ -86,11 +162,11 @@ final as (
     select
         location_id,
         agent_id,
-        day,
-        cast(sum(touches) as integer) as touches_7d,
-        cast(count(*) as integer) as leads_7d
-    from leads_by_day
-    group by location_id, agent_id, day
+        seen_on as day,
+        cast(touches_7d as integer) as touches_7d,
+        cast(leads_7d as integer) as leads_7d
+    from days
+    where seen_on < next_day
 
 )
 

@@ -3,8 +3,7 @@
         materialized='incremental',
         incremental_strategy='changed_rows',
         on_schema_change='sync_all_columns',
-        indexes=[{'columns': ['lead_id', 'channel', 'direction', 'occurred_at']}],
-        post_hook='analyze {{ this }}'
+        indexes=[{'columns': ['lead_id', 'channel', 'direction', 'occurred_at']}]
     )
 }}
 

@@ -3,8 +3,7 @@
         indexes=[
             {'columns': ['location_id', 'contact_id'], 'unique': true},
             {'columns': ['lead_id']},
-        ],
-        post_hook='analyze {{ this }}'
+        ]
     )
 }}
 

@@ -1,7 +1,6 @@
 {{
     config(
-        indexes=[{'columns': ['record_number'], 'unique': true}],
-        post_hook='analyze {{ this }}'
+        indexes=[{'columns': ['record_number'], 'unique': true}]
     )
 }}
 

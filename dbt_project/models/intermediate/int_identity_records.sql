@@ -3,8 +3,7 @@
         indexes=[
             {'columns': ['record_number'], 'unique': true},
             {'columns': ['location_id', 'record_type', 'record_id'], 'unique': true},
-        ],
-        post_hook='analyze {{ this }}'
+        ]
     )
 }}
 

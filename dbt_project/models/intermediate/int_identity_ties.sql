@@ -1,7 +1,6 @@
 {{
     config(
-        indexes=[{'columns': ['record_number']}],
-        post_hook='analyze {{ this }}'
+        indexes=[{'columns': ['record_number']}]
     )
 }}
 

@@ -3,8 +3,7 @@
         indexes=[
             {'columns': ['location_id', 'channel', 'address']},
             {'columns': ['lead_id']},
-        ],
-        post_hook='analyze {{ this }}'
+        ]
     )
 }}
 

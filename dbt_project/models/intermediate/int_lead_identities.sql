@@ -4,8 +4,7 @@
             {'columns': ['location_id', 'record_type', 'record_id'], 'unique': true},
             {'columns': ['record_lead_id']},
             {'columns': ['lead_id']},
-        ],
-        post_hook='analyze {{ this }}'
+        ]
     )
 }}
 

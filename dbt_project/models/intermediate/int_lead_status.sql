@@ -1,4 +1,4 @@
-{{ config(indexes=[{'columns': ['lead_id'], 'unique': true}], post_hook='analyze {{ this }}') }}
+{{ config(indexes=[{'columns': ['lead_id'], 'unique': true}]) }}
 
 with leads as (
 

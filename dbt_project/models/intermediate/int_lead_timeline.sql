@@ -6,8 +6,7 @@
         indexes=[
             {'columns': ['event_id'], 'unique': true},
             {'columns': ['lead_id', 'occurred_at']},
-        ],
-        post_hook='analyze {{ this }}'
+        ]
     )
 }}
 

@@ -4,8 +4,7 @@
             {'columns': ['lead_id'], 'unique': true},
             {'columns': ['location_id', 'phone']},
             {'columns': ['email']},
-        ],
-        post_hook='analyze {{ this }}'
+        ]
     )
 }}
 

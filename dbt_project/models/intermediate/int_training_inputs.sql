@@ -1,4 +1,4 @@
-{{ config(indexes=[{'columns': ['lead_id'], 'unique': true}], post_hook='analyze {{ this }}') }}
+{{ config(indexes=[{'columns': ['lead_id'], 'unique': true}]) }}
 
 {#
     Everything that the features of a lead can be made from, and the macro itself: while the digest

@@ -1,7 +1,6 @@
 {{
     config(
-        indexes=[{'columns': ['lead_id', 'as_of'], 'unique': true}],
-        post_hook='analyze {{ this }}'
+        indexes=[{'columns': ['lead_id', 'as_of'], 'unique': true}]
     )
 }}
 

@@ -5,8 +5,7 @@
             {'columns': ['location_id', 'contact_id']},
             {'columns': ['location_id', 'phone']},
             {'columns': ['email']},
-        ],
-        post_hook='analyze {{ this }}'
+        ]
     )
 }}
 

@@ -4,8 +4,7 @@
             {'columns': ['event_id'], 'unique': true},
             {'columns': ['lead_id', 'occurred_at']},
             {'columns': ['location_id', 'occurred_at']},
-        ],
-        post_hook='analyze {{ this }}'
+        ]
     )
 }}
 

@@ -5,8 +5,7 @@
             {'columns': ['lead_id', 'occurred_at']},
             {'columns': ['location_id', 'occurred_at']},
             {'columns': ['email_id']},
-        ],
-        post_hook='analyze {{ this }}'
+        ]
     )
 }}
 

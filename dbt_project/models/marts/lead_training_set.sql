@@ -5,10 +5,7 @@
         on_schema_change='fail',
         indexes=[{'columns': ['lead_id', 'as_of'], 'unique': true}, {'columns': ['as_of']}],
         pre_hook="{{ find_changed_leads(ref('int_training_inputs'), ref('int_training_built')) }}",
-        post_hook=[
-            "{{ remember_inputs(ref('int_training_inputs'), ref('int_training_built')) }}",
-            'analyze {{ this }}',
-        ]
+        post_hook="{{ remember_inputs(ref('int_training_inputs'), ref('int_training_built')) }}"
     )
 }}
 
