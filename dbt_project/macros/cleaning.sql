@@ -15,18 +15,25 @@
 {%- endmacro %}
 
 
-{# E.164: an explicit + or 00 is believed; ten digits, or eleven from 1, are North American. #}
-{% macro e164(expression) -%}
-    {%- set digits -%}
-        regexp_replace(
-            regexp_replace({{ expression }}, '\s*(x|ext)[.:]?\s*\d+\s*$', '', 'i'), '\D', '', 'g'
-        )
-    {%- endset -%}
+{# The digits of a phone number as typed, without its extension. #}
+{% macro phone_digits(expression) -%}
+    regexp_replace(
+        regexp_replace({{ expression }}, '\s*(x|ext)[.:]?\s*\d+\s*$', '', 'i'), '\D', '', 'g'
+    )
+{%- endmacro %}
+
+
+{#
+    E.164: an explicit + or 00 is believed; ten digits, or eleven from 1, are North American.
+    digits: a column with the phone_digits of the expression, where they have been worked out.
+#}
+{% macro e164(expression, digits=none) -%}
+    {%- set digits = digits or phone_digits(expression) -%}
     case
         when {{ expression }} ~ '^\s*\+' then '+' || {{ digits }}
-        when {{ digits }} ~ '^00' then '+' || substr({{ digits }}, 3)
-        when {{ digits }} ~ '^1\d{10}$' then '+' || {{ digits }}
-        when {{ digits }} ~ '^\d{10}$' then '+1' || {{ digits }}
+        when {{ digits }} like '00%' then '+' || substr({{ digits }}, 3)
+        when {{ digits }} like '1__________' then '+' || {{ digits }}
+        when {{ digits }} like '__________' then '+1' || {{ digits }}
     end
 {%- endmacro %}
 
@@ -88,11 +95,14 @@
 
 
 {#
-    sms, email or call; null for what is no touch in one of these. By parts of the name and without
-    regular expressions, which took longer than all else that is done to a message.
+    sms, email or call; null for what is no touch in one of these. The usual names come first and
+    others go by their parts, which takes longer than all else that is done to a message.
 #}
 {% macro touch_channel(message_type) -%}
     case
+        when {{ message_type }} = 'TYPE_SMS' then 'sms'
+        when {{ message_type }} = 'TYPE_EMAIL' then 'email'
+        when {{ message_type }} = 'TYPE_CALL' then 'call'
         {%- for part in ['ACTIVITY', 'COMMENT', 'REVIEW', 'REACTION'] %}
         when strpos(upper({{ message_type }}), '{{ part }}') > 0 then null
         {%- endfor %}

@@ -1,14 +1,26 @@
 {#
     The versions of a snapshot that stood for a while, oldest first, numbered within the columns
     given. A version without duration is one that our own change of logic replaced, not the source.
+
+    Before its first snapshot, as on a new database in `dbt run`, which makes none, every row is in
+    its first version: what the snapshot is going to say of it, known from the same moment.
 #}
-{% macro snapshot_versions(relation, key) -%}
+{% macro snapshot_versions(snapshot, source, known_at, key) -%}
+    {%- if not execute or snapshot.is_cte or load_relation(snapshot) is not none -%}
     select
         *,
         row_number() over (partition by {{ key | join(', ') }} order by dbt_valid_from)
             as version_number
-    from {{ relation }}
+    from {{ snapshot }}
     where dbt_valid_to is null or dbt_valid_to > dbt_valid_from
+    {%- else -%}
+    select
+        *,
+        {{ known_at }} as dbt_valid_from,
+        cast(null as timestamp with time zone) as dbt_valid_to,
+        1 as version_number
+    from {{ source }}
+    {%- endif -%}
 {%- endmacro %}
 
 

@@ -20,12 +20,16 @@
 
 
 {#
-    changed_rows: the model's query runs whole; of its rows, those that the table lacks are
-    inserted, and rows of the table that the query no longer gives are deleted. What that saves is
-    writing, indexing and vacuuming all the others. Rows are compared by their digests; a model
-    needs a unique key, so that no row is there twice.
+    changed_leads: a digest per lead of all that its rows are made from is compared with the one
+    that they were made from. The query runs for leads whose digests differ, and of their rows those
+    that differ are replaced, found by a digest of each; a model needs a unique key, so that no row
+    is there twice. The model restricts itself with only_changed_leads() and has hooks around it:
+    find_changed_leads before, remember_inputs after, all in one transaction.
+
+    Where rows change between the reading of the digest and the query, they are read again by the
+    next run: what is remembered is never newer than what was read.
 #}
-{% macro get_incremental_changed_rows_sql(arguments) -%}
+{% macro get_incremental_changed_leads_sql(arguments) -%}
     {%- set columns = arguments.dest_columns | map(attribute='quoted') | list -%}
     {%- set differing = arguments.temp_relation.identifier ~ '_differing' -%}
 
@@ -40,6 +44,7 @@
             ctid as place,
             {{ row_digest(columns) }} as digest
         from {{ arguments.target_relation }}
+        where lead_id in (select lead_id from {{ changed_leads() }})
     ) as held
     full join (
         select
@@ -60,46 +65,90 @@
 {%- endmacro %}
 
 
-{#
-    changed_leads: for a model that is costly to compute. A digest per lead of all that its rows are
-    made from is compared with the one that they were made from; the query runs for leads whose
-    digests differ, and their rows are replaced. The model says so with hooks around it:
-    find_changed_leads before, remember_inputs after, all in one transaction.
-#}
-{% macro get_incremental_changed_leads_sql(arguments) -%}
-    {%- set columns = arguments.dest_columns | map(attribute='quoted') | join(', ') -%}
-    delete from {{ arguments.target_relation }} as held
-    using {{ changed_leads() }} as changed
-    where held.lead_id = changed.lead_id;
-
-    insert into {{ arguments.target_relation }} ({{ columns }})
-    select {{ columns }}
-    from {{ arguments.temp_relation }}
-{%- endmacro %}
-
-
-{# The temporary table of leads to compute anew, of the model at hand. #}
+{# The temporary tables of the model at hand: leads to compute anew, and the digests of all. #}
 {% macro changed_leads() -%}
     "{{ this.identifier }}__changed_leads"
 {%- endmacro %}
 
-
-{% macro find_changed_leads(inputs, built) -%}
-    create temporary table {{ changed_leads() }} on commit drop as
-    select coalesce(inputs.lead_id, built.lead_id) as lead_id
-    from {{ inputs }} as inputs
-    full join {{ built }} as built on inputs.lead_id = built.lead_id
-    where inputs.inputs_digest is distinct from built.inputs_digest
+{% macro read_inputs() -%}
+    "{{ this.identifier }}__read_inputs"
 {%- endmacro %}
 
 
-{% macro remember_inputs(inputs, built) -%}
+{#
+    The condition that keeps a query to the leads that changed. Unit tests and full refreshes, which
+    have none, compute all.
+#}
+{% macro only_changed_leads(column='lead_id') -%}
+    {%- if is_incremental() -%}
+    {{ column }} in (select lead_id from {{ changed_leads() }})
+    {%- else -%}
+    true
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#
+    A digest of the text that rows are made by: the model's own, macros and variables filled in, and
+    that of the staging views below it. The same whether the model runs for all leads or for some.
+#}
+{% macro text_digest() -%}
+    {%- set restriction = '\\S+ in \\(select lead_id from ' ~ changed_leads() ~ '\\)' -%}
+    {%- set text = modules.re.sub('\\s+', ' ', modules.re.sub(restriction, 'true', model.compiled_code or '')) -%}
+    md5(
+        '{{ local_md5(text) }}' || (
+            select string_agg(definition, '' order by viewname) from pg_views
+            where schemaname = 'staging'
+        )
+    )
+{%- endmacro %}
+
+
+{#
+    inputs: a relation with lead_id and inputs_digest.
+    built: the same, as they were when the rows were made.
+    Where nothing is remembered, whatever the table holds goes.
+#}
+{% macro find_changed_leads(inputs, built) -%}
+    create temporary table {{ read_inputs() }} on commit drop as
+    select
+        inputs.lead_id,
+        {{ row_digest(['inputs.inputs_digest', 'texts.digest']) }} as inputs_digest
+    from {{ inputs }} as inputs
+    cross join (select {{ text_digest() }} as digest) as texts;
+
+    create temporary table {{ changed_leads() }} on commit drop as
+    select coalesce(inputs.lead_id, built.lead_id) as lead_id
+    from {{ read_inputs() }} as inputs
+    full join {{ built }} as built on inputs.lead_id = built.lead_id
+    where inputs.inputs_digest is distinct from built.inputs_digest
+    {%- if is_incremental() %}
+    union
+    select lead_id from {{ this }}
+    where not exists (select 1 from {{ built }})
+    {%- endif %};
+
+    analyze {{ changed_leads() }}
+{%- endmacro %}
+
+
+{% macro remember_inputs(built) -%}
     truncate {{ built }};
     insert into {{ built }} (lead_id, inputs_digest)
     select
         lead_id,
         inputs_digest
-    from {{ inputs }}
+    from {{ read_inputs() }}
+{%- endmacro %}
+
+
+{# An index on a loaded table that a model looks leads up by; loading knows only the keys. #}
+{% macro index_source(source_name, table_name, columns) -%}
+    {%- set relation = source(source_name, table_name) -%}
+    {%- if execute and load_relation(relation) is not none -%}
+    create index if not exists {{ table_name ~ '_by_' ~ columns | join('_') }}
+    on {{ relation }} ({{ columns | join(', ') }})
+    {%- endif -%}
 {%- endmacro %}
 
 

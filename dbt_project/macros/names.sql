@@ -1,22 +1,26 @@
 {# Postgres-only helpers for staging: names made comparable, to tell the people of one number apart. #}
 
+{# A name without case, accents, blanks and punctuation. Letters of other scripts stay as they are. #}
+{% macro plain_name(expression) -%}
+    regexp_replace(
+        lower(
+            translate(
+                {{ expression }},
+                'ÀÁÂÃÄÅÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝàáâãäåçèéêëìíîïñòóôõöøùúûüýÿ',
+                'AAAAAACEEEEIIIINOOOOOOUUUUYaaaaaaceeeeiiiinoooooouuuuyy'
+            )
+        ),
+        '[[:space:][:punct:]]', '', 'g'
+    )
+{%- endmacro %}
+
+
 {#
-    A name without case, accents, blanks and punctuation; null where it says nobody. Letters of
-    other scripts stay as they are.
+    A plain name; null where it says nobody.
+    plain: a column with the plain_name of the expression, where it has been worked out.
 #}
-{% macro name_key(expression) -%}
-    {%- set plain -%}
-        regexp_replace(
-            lower(
-                translate(
-                    {{ expression }},
-                    'ÀÁÂÃÄÅÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝàáâãäåçèéêëìíîïñòóôõöøùúûüýÿ',
-                    'AAAAAACEEEEIIIINOOOOOOUUUUYaaaaaaceeeeiiiinoooooouuuuyy'
-                )
-            ),
-            '[[:space:][:punct:]]', '', 'g'
-        )
-    {%- endset -%}
+{% macro name_key(expression, plain=none) -%}
+    {%- set plain = plain or plain_name(expression) -%}
     case
         when
             {{ plain }} in (
@@ -30,7 +34,7 @@
 
 
 {# The name in full that a short form stands for; short forms of several names are left alone. #}
-{% macro given_name_key(expression) -%}
+{% macro given_name_key(expression, plain=none) -%}
     {%- set short_forms = {
         'abigail': ['abby', 'gail'], 'andrew': ['andy', 'drew'], 'anthony': ['tony'],
         'barbara': ['barb'], 'benjamin': ['ben', 'benny'], 'catherine': ['cathy'],
@@ -49,7 +53,7 @@
         'timothy': ['tim', 'timmy'], 'victoria': ['vicky'], 'william': ['bill', 'billy', 'will'],
         'zachary': ['zach'],
     } -%}
-    {%- set key = name_key(expression) -%}
+    {%- set key = name_key(expression, plain) -%}
     case ({{ key }})
         {%- for name, forms in short_forms.items() %}
         {%- for form in forms %}

@@ -31,17 +31,19 @@ class DbtRun:
     warnings: list[str]
 
 
-def run_dbt(database: Database, target: Path, *arguments: str, **variables: Any) -> DbtRun:
+def run_dbt(
+    database: Database, target: Path, *arguments: str, snapshots: bool = True, **variables: Any
+) -> DbtRun:
     """Runs a dbt command against ``database``.
 
     Args:
         database: migrated, with raw tables.
         target: a folder for what dbt writes.
-        arguments: the command and its options; ``run`` builds without testing, snapshots
-            included, as models read them.
+        arguments: the command and its options; ``run`` builds without testing.
+        snapshots: whether ``run`` makes snapshots too, as a build does; dbt's own makes none.
         variables: overrides of the project's variables.
     """
-    if arguments[:1] == ("run",):
+    if arguments[:1] == ("run",) and snapshots:
         arguments = (*_BUILD_ONLY, *arguments[1:])
     warnings: list[str] = []
 

@@ -1,9 +1,14 @@
 {{
     config(
         materialized='incremental',
-        incremental_strategy='changed_rows',
-        on_schema_change='sync_all_columns',
-        indexes=[{'columns': ['lead_id', 'channel', 'direction', 'occurred_at']}]
+        incremental_strategy='changed_leads',
+        on_schema_change='fail',
+        indexes=[{'columns': ['lead_id', 'channel', 'direction', 'occurred_at']}],
+        pre_hook=[
+            "{{ index_source('raw_ghl', 'messages', ['location_id', 'contact_id']) }}",
+            "{{ find_changed_leads(ref('int_communication_inputs'), ref('int_communications_built')) }}",
+        ],
+        post_hook="{{ remember_inputs(ref('int_communications_built')) }}"
     )
 }}
 
@@ -13,7 +18,21 @@ with messages as (
 
 ),
 
+-- Imported twice, since a CTE that is read twice is computed whole, for all leads.
+messages_of_all as (
+
+    select * from {{ ref('stg_ghl__messages') }}
+
+),
+
 surviving as (
+
+    select * from {{ ref('int_contacts_surviving') }}
+    where {{ only_changed_leads() }}
+
+),
+
+surviving_of_all as (
 
     select * from {{ ref('int_contacts_surviving') }}
 
@@ -25,27 +44,10 @@ lead_addresses as (
 
 ),
 
-twilio_messages as (
+provider_touches as (
 
-    select * from {{ ref('stg_twilio__messages') }}
-
-),
-
-twilio_calls as (
-
-    select * from {{ ref('stg_twilio__calls') }}
-
-),
-
-email_activity as (
-
-    select * from {{ ref('stg_sendgrid__email_activity') }}
-
-),
-
-sends as (
-
-    select * from {{ ref('stg_ops__sends') }}
+    select * from {{ ref('int_provider_touches') }}
+    where {{ only_changed_leads() }}
 
 ),
 
@@ -91,123 +93,6 @@ ghl_touches as (
 
 ),
 
-provider_rows as (
-
-    select
-        'twilio' as source_system,
-        message_id as source_row_id,
-        message_id as provider_message_id,
-        location_id,
-        'sms' as channel,
-        direction,
-        lead_phone as address,
-        created_at as occurred_at,
-        known_at,
-        status as outcome,
-        cast(null as integer) as duration_seconds,
-        cast(null as timestamp with time zone) as engaged_at,
-        false as is_clicked,
-        created_at as status_changed_at
-    from twilio_messages
-
-    union all
-
-    select
-        'twilio' as source_system,
-        call_id as source_row_id,
-        call_id as provider_message_id,
-        location_id,
-        'call' as channel,
-        direction,
-        lead_phone as address,
-        created_at as occurred_at,
-        known_at,
-        outcome,
-        duration_seconds,
-        cast(null as timestamp with time zone) as engaged_at,
-        false as is_clicked,
-        created_at as status_changed_at
-    from twilio_calls
-
-    union all
-
-    select
-        'sendgrid' as source_system,
-        message_id as source_row_id,
-        provider_message_id,
-        location_id,
-        'email' as channel,
-        'outbound' as direction,
-        lead_email as address,
-        last_event_at as occurred_at,
-        known_at,
-        case
-            when click_count > 0 then 'clicked'
-            when open_count > 0 then 'opened'
-            else status
-        end as outcome,
-        cast(null as integer) as duration_seconds,
-        case when open_count + click_count > 0 then last_event_at end as engaged_at,
-        click_count > 0 as is_clicked,
-        last_event_at as status_changed_at
-    from email_activity
-
-),
-
-provider_touches as (
-
-    -- An address that several leads share counts as its owner's. Of our own messages we know
-    -- whom they were for, whoever that contact has turned out to be.
-    select
-        coalesce(surviving.lead_id, lead_addresses.lead_id) as lead_id,
-        coalesce(surviving.location_id, lead_addresses.location_id) as location_id,
-        provider_rows.channel,
-        provider_rows.direction,
-        'api' as sent_by,
-        cast(null as text) as agent_id,
-        -- Of an email SendGrid tells the last event only; what we sent is known when we send it.
-        coalesce(sends.sent_at, provider_rows.occurred_at) as occurred_at,
-        greatest(
-            coalesce(sends.sent_at, provider_rows.known_at),
-            -- Null where the address was the lead's from the start; greatest passes over it.
-            case
-                when surviving.lead_id is not null then surviving.merge_known_at
-                else lead_addresses.link_known_at
-            end
-        ) as known_at,
-        provider_rows.outcome,
-        provider_rows.duration_seconds,
-        provider_rows.source_system,
-        provider_rows.source_row_id,
-        provider_rows.engaged_at,
-        greatest(
-            provider_rows.known_at,
-            case
-                when surviving.lead_id is not null then surviving.merge_known_at
-                else lead_addresses.link_known_at
-            end
-        ) as engagement_known_at,
-        provider_rows.is_clicked,
-        provider_rows.status_changed_at,
-        provider_rows.address
-    from provider_rows
-    left join sends
-        on
-            provider_rows.provider_message_id = sends.provider_message_id
-            and provider_rows.source_system = sends.provider
-    left join surviving
-        on
-            sends.location_id = surviving.location_id
-            and sends.contact_id = surviving.contact_id
-    left join lead_addresses
-        on
-            provider_rows.location_id = lead_addresses.location_id
-            and provider_rows.address = lead_addresses.address
-            and lead_addresses.is_owner
-    where coalesce(surviving.lead_id, lead_addresses.lead_id) is not null
-
-),
-
 told_by_crm as (
 
     -- A number or sender that the CRM uses too shows the same touch in both systems, and there
@@ -220,13 +105,15 @@ told_by_crm as (
         on
             provider_touches.location_id = lead_addresses.location_id
             and provider_touches.address = lead_addresses.address
-    inner join ghl_touches
+    inner join surviving_of_all on lead_addresses.lead_id = surviving_of_all.lead_id
+    inner join messages_of_all
         on
-            lead_addresses.lead_id = ghl_touches.lead_id
-            and provider_touches.channel = ghl_touches.channel
-            and provider_touches.direction = ghl_touches.direction
-            and {{ dbt.dateadd('second', -60, 'provider_touches.occurred_at') }} <= ghl_touches.occurred_at
-            and {{ dbt.dateadd('second', 60, 'provider_touches.occurred_at') }} >= ghl_touches.occurred_at
+            surviving_of_all.location_id = messages_of_all.location_id
+            and surviving_of_all.contact_id = messages_of_all.contact_id
+            and provider_touches.channel = messages_of_all.channel
+            and provider_touches.direction = messages_of_all.direction
+            and {{ dbt.dateadd('second', -60, 'provider_touches.occurred_at') }} <= messages_of_all.created_at
+            and {{ dbt.dateadd('second', 60, 'provider_touches.occurred_at') }} >= messages_of_all.created_at
 
 ),
 

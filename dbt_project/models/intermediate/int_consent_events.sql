@@ -16,9 +16,9 @@ lead_addresses as (
 
 ),
 
-messages as (
+opt_outs as (
 
-    select * from {{ ref('stg_ghl__messages') }}
+    select * from {{ ref('int_opt_outs') }}
 
 ),
 
@@ -132,26 +132,22 @@ do_not_disturb as (
 opt_out_messages as (
 
     select
-        'ghl:message:' || messages.location_id || ':' || messages.message_id || ':' || channels.channel
+        'ghl:message:' || opt_outs.location_id || ':' || opt_outs.message_id || ':' || channels.channel
             as evidence_key,
-        surviving.lead_id,
-        messages.location_id,
-        messages.contact_id,
+        opt_outs.lead_id,
+        opt_outs.location_id,
+        opt_outs.contact_id,
         channels.channel,
         'revoked' as action,
-        messages.created_at as occurred_at,
-        messages.known_at,
+        opt_outs.created_at as occurred_at,
+        opt_outs.known_at,
         'lead' as source,
-        'inbound_' || messages.channel as method,
+        'inbound_' || opt_outs.channel as method,
         cast(null as text) as consent_text
-    from messages
-    inner join surviving
-        on
-            messages.location_id = surviving.location_id
-            and messages.contact_id = surviving.contact_id
+    from opt_outs
     inner join channels
-        on messages.opt_out_scope = 'all' or messages.channel = channels.channel
-    where messages.opt_out_scope is not null and messages.channel in ('sms', 'email')
+        on opt_outs.opt_out_scope = 'all' or opt_outs.channel = channels.channel
+    where opt_outs.channel in ('sms', 'email')
 
 ),
 

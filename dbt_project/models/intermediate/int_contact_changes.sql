@@ -1,6 +1,9 @@
 with versions as (
 
-    {{ snapshot_versions(ref('snap_contacts'), ['location_id', 'contact_id']) }}
+    {{ snapshot_versions(
+        ref('snap_contacts'), ref('int_contact_states'), 'known_at',
+        ['location_id', 'contact_id']
+    ) }}
 
 ),
 

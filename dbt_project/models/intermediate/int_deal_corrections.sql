@@ -1,12 +1,18 @@
 with appointment_versions as (
 
-    {{ snapshot_versions(ref('snap_appointments'), ['location_id', 'appointment_id']) }}
+    {{ snapshot_versions(
+        ref('snap_appointments'), ref('stg_ghl__appointments'), 'known_at',
+        ['location_id', 'appointment_id']
+    ) }}
 
 ),
 
 opportunity_versions as (
 
-    {{ snapshot_versions(ref('snap_opportunities'), ['location_id', 'opportunity_id']) }}
+    {{ snapshot_versions(
+        ref('snap_opportunities'), ref('stg_ghl__opportunities'), 'known_at',
+        ['location_id', 'opportunity_id']
+    ) }}
 
 ),
 

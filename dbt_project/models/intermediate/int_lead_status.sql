@@ -1,14 +1,25 @@
-{{ config(indexes=[{'columns': ['lead_id'], 'unique': true}]) }}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='changed_leads',
+        on_schema_change='fail',
+        indexes=[{'columns': ['lead_id'], 'unique': true}],
+        pre_hook="{{ find_changed_leads(ref('int_lead_timeline_built'), ref('int_lead_status_built')) }}",
+        post_hook="{{ remember_inputs(ref('int_lead_status_built')) }}"
+    )
+}}
 
 with leads as (
 
     select * from {{ ref('int_leads') }}
+    where {{ only_changed_leads() }}
 
 ),
 
 timeline as (
 
     select * from {{ ref('int_lead_timeline') }}
+    where {{ only_changed_leads() }}
 
 ),
 

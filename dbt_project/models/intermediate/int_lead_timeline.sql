@@ -1,30 +1,35 @@
 {{
     config(
         materialized='incremental',
-        incremental_strategy='changed_rows',
-        on_schema_change='sync_all_columns',
+        incremental_strategy='changed_leads',
+        on_schema_change='fail',
         indexes=[
             {'columns': ['event_id'], 'unique': true},
             {'columns': ['lead_id', 'occurred_at']},
-        ]
+        ],
+        pre_hook="{{ find_changed_leads(ref('int_timeline_inputs'), ref('int_lead_timeline_built')) }}",
+        post_hook="{{ remember_inputs(ref('int_lead_timeline_built')) }}"
     )
 }}
 
 with leads as (
 
     select * from {{ ref('int_leads') }}
+    where {{ only_changed_leads() }}
 
 ),
 
 communications as (
 
     select * from {{ ref('int_communications') }}
+    where {{ only_changed_leads() }}
 
 ),
 
 deal_events as (
 
     select * from {{ ref('int_deal_events') }}
+    where {{ only_changed_leads() }}
 
 ),
 
@@ -43,24 +48,28 @@ imported as (
 email_events as (
 
     select * from {{ ref('int_email_events') }}
+    where {{ only_changed_leads() }}
 
 ),
 
 contact_changes as (
 
     select * from {{ ref('int_contact_changes') }}
+    where {{ only_changed_leads() }}
 
 ),
 
 consent_events as (
 
     select * from {{ ref('int_consent_events') }}
+    where {{ only_changed_leads() }}
 
 ),
 
 engine_events as (
 
     select * from {{ ref('int_engine_events') }}
+    where {{ only_changed_leads() }}
 
 ),
 

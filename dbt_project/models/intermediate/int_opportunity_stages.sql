@@ -1,6 +1,9 @@
 with versions as (
 
-    {{ snapshot_versions(ref('snap_opportunities'), ['location_id', 'opportunity_id']) }}
+    {{ snapshot_versions(
+        ref('snap_opportunities'), ref('stg_ghl__opportunities'), 'known_at',
+        ['location_id', 'opportunity_id']
+    ) }}
 
 ),
 

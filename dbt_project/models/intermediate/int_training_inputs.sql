@@ -1,8 +1,6 @@
-{{ config(indexes=[{'columns': ['lead_id'], 'unique': true}]) }}
-
 {#
-    Everything that the features of a lead can be made from, and the macro itself: while the digest
-    stays, the training rows stay. A test holds the relations here to those of the macro.
+    Everything that the features of a lead can be made from: while the digest stays, the training
+    rows stay. A test holds the relations here to those of the macro.
 #}
 
 with spine as (
@@ -47,11 +45,8 @@ points as (
 
 histories as (
 
-    select
-        timeline.lead_id,
-        sum({{ row_digest(['timeline.*']) }}) as digest
-    from timeline
-    group by timeline.lead_id
+    -- What the lead's events were made from, as int_lead_timeline kept it.
+    select * from {{ ref('int_lead_timeline_built') }}
 
 ),
 
@@ -88,11 +83,10 @@ final as (
         points.lead_id,
         {{ row_digest([
             'points.digest',
-            'histories.digest',
+            'histories.inputs_digest',
             'agent_loads.digest',
             'leads.*',
             'locations.timezone',
-            "cast('" ~ local_md5(lead_features('spine') ~ feature_list('features')) ~ "' as text)",
         ]) }} as inputs_digest
     from points
     inner join leads on points.lead_id = leads.lead_id

@@ -10,7 +10,10 @@
 
 with versions as (
 
-    {{ snapshot_versions(ref('snap_leads'), ['lead_id']) }}
+    {{ snapshot_versions(
+        ref('snap_leads'), ref('int_lead_states'), 'observed_at',
+        ['lead_id']
+    ) }}
 
 ),
 

@@ -5,16 +5,14 @@
         on_schema_change='fail',
         indexes=[{'columns': ['lead_id', 'as_of'], 'unique': true}, {'columns': ['as_of']}],
         pre_hook="{{ find_changed_leads(ref('int_training_inputs'), ref('int_training_built')) }}",
-        post_hook="{{ remember_inputs(ref('int_training_inputs'), ref('int_training_built')) }}"
+        post_hook="{{ remember_inputs(ref('int_training_built')) }}"
     )
 }}
 
 with spine as (
 
     select * from {{ ref('int_training_spine') }}
-    {%- if is_incremental() %}
-    where lead_id in (select lead_id from {{ changed_leads() }})
-    {%- endif %}
+    where {{ only_changed_leads() }}
 
 ),
 

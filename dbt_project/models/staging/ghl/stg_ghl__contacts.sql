@@ -64,14 +64,27 @@ fields as (
 
 ),
 
-normalised as (
+-- Materialized, or each of these is worked out anew for every mention of it.
+plain as materialized (
 
     select
         *,
         {{ clean_text('email') }} as clean_email,
-        {{ e164('phone') }} as clean_phone,
+        {{ phone_digits('phone') }} as phone_digits,
+        {{ plain_name('first_name') }} as plain_first_name,
+        {{ plain_name('last_name') }} as plain_last_name,
         upper(nullif(trim(state), '')) as clean_state
     from contacts
+
+),
+
+normalised as materialized (
+
+    select
+        *,
+        {{ is_email('clean_email') }} as is_email_valid,
+        {{ e164('phone', 'phone_digits') }} as clean_phone
+    from plain
 
 ),
 
@@ -82,11 +95,11 @@ final as (
         normalised.id as contact_id,
         nullif(trim(normalised.first_name), '') as first_name,
         nullif(trim(normalised.last_name), '') as last_name,
-        {{ given_name_key('normalised.first_name') }} as given_name_key,
-        {{ name_key('normalised.last_name') }} as family_name_key,
-        case when {{ is_email('normalised.clean_email') }} then normalised.clean_email end as email,
+        {{ given_name_key('normalised.first_name', 'normalised.plain_first_name') }} as given_name_key,
+        {{ name_key('normalised.last_name', 'normalised.plain_last_name') }} as family_name_key,
+        case when normalised.is_email_valid then normalised.clean_email end as email,
         case when {{ is_e164('normalised.clean_phone') }} then normalised.clean_phone end as phone,
-        {{ is_email('normalised.clean_email') }} as is_email_valid,
+        normalised.is_email_valid,
         {{ is_e164('normalised.clean_phone') }} as is_phone_valid,
         {{ clean_text('normalised.type') }} as contact_type,
         {{ clean_text('normalised.source') }} as source,

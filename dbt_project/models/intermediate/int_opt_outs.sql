@@ -1,0 +1,46 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='changed_leads',
+        on_schema_change='fail',
+        indexes=[{'columns': ['lead_id']}],
+        pre_hook="{{ find_changed_leads(ref('int_communication_inputs'), ref('int_opt_outs_built')) }}",
+        post_hook="{{ remember_inputs(ref('int_opt_outs_built')) }}"
+    )
+}}
+
+with messages as (
+
+    select * from {{ ref('stg_ghl__messages') }}
+
+),
+
+surviving as (
+
+    select * from {{ ref('int_contacts_surviving') }}
+    where {{ only_changed_leads() }}
+
+),
+
+final as (
+
+    -- Hearing a message takes longer than all else that is done to it, so each is heard once.
+    select
+        surviving.lead_id,
+        messages.location_id,
+        messages.message_id,
+        messages.contact_id,
+        messages.channel,
+        messages.opt_out_scope,
+        messages.created_at,
+        messages.known_at
+    from messages
+    inner join surviving
+        on
+            messages.location_id = surviving.location_id
+            and messages.contact_id = surviving.contact_id
+    where messages.direction = 'inbound' and messages.opt_out_scope is not null
+
+)
+
+select * from final
