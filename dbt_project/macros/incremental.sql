@@ -80,7 +80,7 @@
     have none, compute all.
 #}
 {% macro only_changed_leads(column='lead_id') -%}
-    {%- if is_incremental() -%}
+    {%- if this is not none and is_incremental() -%}
     {{ column }} in (select lead_id from {{ changed_leads() }})
     {%- else -%}
     true
