@@ -7,8 +7,8 @@
 }}
 
 {#
-    Made empty here, and filled by int_opt_outs in the transaction that changes its rows: a build that
-    fails half-way has not remembered what it did not do.
+    Made empty here, and filled by int_opt_outs in the transaction that changes its
+    rows: a build that fails half-way has not remembered what it did not do.
 #}
 
 with inputs as (
