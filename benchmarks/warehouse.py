@@ -58,6 +58,7 @@ MODELS = ("+lead_features", "+lead_training_set", "+fct_communications")
 RAW = ("contacts", "messages", "appointments", "opportunities")
 COMPARED = (
     "intermediate.int_communications", "intermediate.int_lead_timeline",
+    "intermediate.int_lead_status", "intermediate.int_opt_outs",
     "marts.fct_communications", "marts.lead_features", "marts.lead_training_set",
 )  # fmt: skip
 # One lead in this many changes before the incremental run.

@@ -94,11 +94,13 @@
 #}
 {% macro text_digest() -%}
     {%- set restriction = '\\S+ in \\(select lead_id from ' ~ changed_leads() ~ '\\)' -%}
-    {%- set text = modules.re.sub('\\s+', ' ', modules.re.sub(restriction, 'true', model.compiled_code or '')) -%}
+    {%- set text = modules.re.sub(restriction, 'true', model.compiled_code or '') -%}
+    {%- set text = modules.re.sub('\\s+', ' ', text) -%}
     md5(
         '{{ local_md5(text) }}' || (
             select string_agg(definition, '' order by viewname) from pg_views
-            where schemaname = 'staging'
+            -- Without what dbt keeps of a view for a moment while it replaces it.
+            where schemaname = 'staging' and viewname not like '%dbt\_%'
         )
     )
 {%- endmacro %}

@@ -26,7 +26,9 @@ INCREMENTAL = {
     "marts.lead_training_set": ("lead_id", "as_of"),
 }
 COMPARED = (
-    *INCREMENTAL, "intermediate.int_leads", "intermediate.int_training_built",
+    *INCREMENTAL, "intermediate.int_leads", "intermediate.int_lead_status",
+    "intermediate.int_opt_outs", "intermediate.int_communications_built",
+    "intermediate.int_lead_timeline_built", "intermediate.int_training_built",
     "marts.lead_features",
 )  # fmt: skip
 HOUR = dt.timedelta(hours=1)
@@ -218,6 +220,15 @@ def versions(connection: psycopg.Connection, table: str) -> dict[tuple[Any, ...]
     return {tuple(row[1:]): row[0] for row in connection.execute(query)}
 
 
+def digests(connection: psycopg.Connection) -> dict[str, int]:
+    """What the touches of each lead were made from."""
+    return dict(
+        connection.execute(
+            "select lead_id, inputs_digest from intermediate.int_communications_built"
+        ).fetchall()
+    )
+
+
 def series(
     database: Database, target: Path, seed: int, start: dt.datetime, loads: int
 ) -> tuple[dt.datetime, list[float]]:
@@ -225,9 +236,10 @@ def series(
 
     Returns:
         The last moment, and the shares of the rows of the timeline and of the training set that
-        were never written again.
+        were never written again, and of the leads whose touches were not computed again.
     """
     with database.connect() as connection:
+        read = digests(connection)
         before = versions(connection, "intermediate.int_lead_timeline")
         training = versions(connection, "marts.lead_training_set")
     now = start
@@ -244,6 +256,7 @@ def series(
         ):  # fmt: skip
             after = versions(connection, table)
             kept.append(sum(after.get(key) == held[key] for key in held) / len(held))
+        kept.append(len(digests(connection).items() & read.items()) / len(read))
     return now, kept
 
 
@@ -269,6 +282,7 @@ def test_incremental_equals_a_full_refresh(
     # Of the training set a lead's rows are written together when it gets a further point.
     assert kept[0] > 0.8
     assert kept[1] > 0.3
+    assert kept[2] > 0.5
     compare(warehouse, dbt_target, now)
 
 

@@ -63,10 +63,10 @@ crm_inputs as (
 provider_inputs as (
 
     select
-        lead_id,
+        provider_touches.lead_id,
         sum({{ row_digest(['provider_touches.*']) }}) as digest
     from provider_touches
-    group by lead_id
+    group by provider_touches.lead_id
 
 ),
 
