@@ -90,12 +90,13 @@
 
 {#
     A digest of the text that rows are made by: the model's own, macros and variables filled in, and
-    that of the staging views below it. The same whether the model runs for all leads or for some.
+    that of the staging views below it. The same whether the model runs for all leads or for some, and
+    in a copy of the database.
 #}
 {% macro text_digest() -%}
     {%- set restriction = '\\S+ in \\(select lead_id from ' ~ changed_leads() ~ '\\)' -%}
     {%- set text = modules.re.sub(restriction, 'true', model.compiled_code or '') -%}
-    {%- set text = modules.re.sub('\\s+', ' ', text) -%}
+    {%- set text = modules.re.sub('\\s+', ' ', text) | replace('"' ~ this.database ~ '".', '') -%}
     md5(
         '{{ local_md5(text) }}' || (
             select string_agg(definition, '' order by viewname) from pg_views
