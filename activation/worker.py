@@ -60,9 +60,6 @@ def run_worker(
     while not ending.is_set():
         pause = every
         try:
-            moved = advance_due(database, settings, clock)
-            if moved.queued or moved.ended:
-                _log.info("journeys: %s", moved.as_dict())
             report = dispatch_due(
                 database,
                 clients,
@@ -76,6 +73,10 @@ def run_worker(
             handle_events(database, settings, clock)
             if report.sent or report.cancelled or report.rejected or report.settled.found:
                 _log.info("worker round: %s", report.as_dict())
+            # Last, after replies have been heard; trouble with later steps keeps nothing waiting.
+            moved = advance_due(database, settings, clock)
+            if moved.queued or moved.ended:
+                _log.info("journeys: %s", moved.as_dict())
         except DispatchHalted as error:
             _log.error("%s", error)
             pause = _TROUBLE_SECONDS
