@@ -11,6 +11,8 @@ from activation.rule_model import WordingRule
 from activation.rulebook import current_rules
 from activation.templating import TEMPLATES_DIR, TemplateLibrary
 from activation.types import Channel, Reason
+from activation.unsubscribe import unsubscribe
+from providers.sendgrid import EmailMessage
 from tests.activation.batches import REQUEST, approved, dispatch, plan
 from tests.activation.conftest import World
 from tests.activation.marts import Lead, add_leads, phone, rows
@@ -106,3 +108,26 @@ def test_what_was_queued_and_must_not_be_said_is_not_sent(world: World) -> None:
     assert rows(world.database, "select status, status_reason from ops.sends") == [
         ("cancelled", "fair_housing")
     ]
+
+
+def test_every_email_offers_one_click(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 8058: both headers, with the link that stands in the text; posting to it unsubscribes."""
+    given: list[EmailMessage] = []
+    send = world.clients.sendgrid.send_email
+
+    def keep(message: EmailMessage, **options: bool) -> str:
+        given.append(message)
+        return send(message, **options)
+
+    monkeypatch.setattr(world.clients.sendgrid, "send_email", keep)
+    leads = [Lead(f"m{n}", world.locations[0], email=f"m{n}@example.com") for n in range(3)]
+    add_leads(world.database, leads)
+    dispatch(world, approved(world, channels=["email"]))
+    assert len(given) == 3
+    for message in given:
+        link = message.headers["List-Unsubscribe"].strip("<>")
+        assert message.headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+        assert link in message.text
+        assert world.settings.sender_postal_address in message.text
+        token = link.rsplit("/", 1)[1]
+        assert unsubscribe(world.database, world.settings, token, world.clock).was_new

@@ -71,7 +71,7 @@ def may_send(state: ChannelState) -> bool:
     )
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(candidate=candidates, now=moments, channels=channel_lists, share=st.floats(0, 0.5))
 def test_one_decision_and_never_one_that_the_rules_forbid(
     candidate: Candidate, now: datetime, channels: list[Channel], share: float
@@ -113,7 +113,7 @@ def test_one_decision_and_never_one_that_the_rules_forbid(
         assert decision.send_at is None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(candidate=candidates, now=moments, share=st.floats(0, 0.5))
 def test_the_same_question_gets_the_same_answer(
     candidate: Candidate, now: datetime, share: float

@@ -49,7 +49,7 @@ def test_each_rule_shows_both_sides() -> None:
         assert {"refused", "allowed"} <= keys, rule.id
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(data=st.data())
 def test_the_words_of_a_rule_let_none_of_its_phrases_by(data: st.DataObject) -> None:
     """``words`` is a sieve before the patterns: whatever a pattern matches must pass it."""
