@@ -153,13 +153,19 @@ def measure_batch(database: Database, batch_id: UUID, clock: Clock) -> Measureme
                 f"The marts have not been built: {str(error).splitlines()[0]}.",
                 remedy="Run `leadengine run`, or the full_refresh job, first.",
             ) from error
-    for row in rows:
-        moments = [at for at in (row["kept_at"], row["won_at"]) if at is not None and at <= now]
-        row["converted_at"] = min(moments, default=None)
-    return _judge(batch_id, batch, rows, now)
+    return judge(batch_id, batch, rows, now)
 
 
-def _judge(batch_id: UUID, batch: Row, rows: list[Row], now: datetime) -> Measurement:
+def judge(batch_id: UUID, batch: Row, rows: list[Row], now: datetime) -> Measurement:
+    """What the leads of a batch say about it, as of ``now``.
+
+    Args:
+        batch_id: of the batch.
+        batch: ``status``, ``holdout_share`` and ``started_at``.
+        rows: a lead each, with the columns of ``sql/measure.sql``.
+        now: later outcomes are left out.
+    """
+    rows = [row | {"converted_at": _converted_at(row, now)} for row in rows]
     started_at = batch["started_at"]
     days = max((now - started_at) / _DAY, 0.0)
     send, holdout = _arm(rows, "send", now), _arm(rows, "holdout", now)
@@ -191,6 +197,11 @@ def _judge(batch_id: UUID, batch: Row, rows: list[Row], now: datetime) -> Measur
         verdict=verdict,
         lines=lines,
     )
+
+
+def _converted_at(row: Row, now: datetime) -> datetime | None:
+    moments = [at for at in (row["kept_at"], row["won_at"]) if at is not None and at <= now]
+    return min(moments, default=None)
 
 
 def _arm(rows: Sequence[Row], arm: str, now: datetime) -> Arm:

@@ -2,6 +2,7 @@
 
     python benchmarks/measure.py            1,000 simulated batches of each kind
     python benchmarks/measure.py --small    100
+    python benchmarks/measure.py --example  what is said of one simulated batch as its days go by
 
 Simulates batches with a 10 % holdout whose leads convert over 60 days, looks at each on days 14 to
 60, and counts how many ever tell a difference: by the engine's boundary, and by the usual 95 % test
@@ -16,13 +17,16 @@ import os
 import platform
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from activation.measure import judge
 from activation.sequential import Look, daily_looks, exact_interval, first_crossing
 
 DAYS = np.arange(1, 61)
@@ -94,11 +98,43 @@ def trial(leads: int, factor: float, batches: int, seed: int) -> dict[str, float
     }
 
 
+def example() -> None:
+    """Prints what `leadengine batch measure` would say of one batch on four of its days."""
+    random = np.random.default_rng(7)
+    start = datetime(2026, 3, 2, 15, tzinfo=UTC)
+    rows = []
+    for _ in range(3_000):
+        arm = "holdout" if random.random() < HOLDOUT else "send"
+        comes = random.random() < BASE * (1 if arm == "holdout" else 2)
+        at = start + timedelta(days=60 * float(random.beta(1, 1.5))) if comes else None
+        wins = comes and random.random() < 0.3
+        rows.append(
+            {
+                "arm": arm, "is_sent": arm == "send", "is_delivered": arm == "send",
+                "replied": bool(random.random() < (0.1 if arm == "send" else 0.03)),
+                "opted_out": arm == "send" and bool(random.random() < 0.01),
+                "kept_at": at, "won_at": at if wins else None,
+                "won_value_cents": int(random.lognormal(13.6, 0.5)) if wins else 0,
+                "touched_by": "person" if random.random() < 0.04 else None,
+            }
+        )  # fmt: skip
+    batch = {"status": "done", "holdout_share": HOLDOUT, "started_at": start}
+    for day in (7, 20, 40, 60):
+        told = judge(uuid4(), batch, rows, start + timedelta(days=day))
+        print(f"Day {day}\n", *(f"  {line}" for line in [told.verdict, *told.lines]), sep="\n")
+        print()
+
+
 def main() -> None:
     """Runs the trials and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="100 batches instead of 1,000")
-    batches = 100 if parser.parse_args().small else 1_000
+    parser.add_argument("--example", action="store_true", help="one batch, told day by day")
+    arguments = parser.parse_args()
+    if arguments.example:
+        example()
+        return
+    batches = 100 if arguments.small else 1_000
     started = time.monotonic()
     print(f"{batches} batches a line, 10 % held out, 8 % of the holdout convert in 60 days\n")
     print(
