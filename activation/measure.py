@@ -206,6 +206,7 @@ def _converted_at(row: Row, now: datetime) -> datetime | None:
 
 def _arm(rows: Sequence[Row], arm: str, now: datetime) -> Arm:
     mine = [row for row in rows if row["arm"] == arm]
+    won = [row for row in mine if row["won_at"] is not None and row["won_at"] <= now]
     return Arm(
         leads=len(mine),
         sent=sum(row["is_sent"] for row in mine),
@@ -213,9 +214,9 @@ def _arm(rows: Sequence[Row], arm: str, now: datetime) -> Arm:
         replied=sum(row["replied"] for row in mine),
         opted_out=sum(row["opted_out"] for row in mine),
         appointments=sum(row["kept_at"] is not None and row["kept_at"] <= now for row in mine),
-        won=sum(row["won_at"] is not None and row["won_at"] <= now for row in mine),
+        won=len(won),
         converted=sum(row["converted_at"] is not None for row in mine),
-        won_value_cents=sum(row["won_value_cents"] for row in mine),
+        won_value_cents=sum(row["won_value_cents"] for row in won),
     )
 
 
@@ -299,13 +300,13 @@ def _money(rows: Sequence[Row], now: datetime) -> Money | None:
         deals += is_won
         values[row["arm"]].append(row["won_value_cents"] if is_won else 0)
     send, holdout = values["send"], values["holdout"]
-    if min(len(send), len(holdout)) < 2:
+    if not send or not holdout:
         return None
     means = statistics.fmean(send), statistics.fmean(holdout)
     interval = None
     if deals >= FEWEST_DEALS:
-        variances = statistics.variance(send), statistics.variance(holdout)
-        interval = sequential.mean_interval(means, variances, (len(send), len(holdout)), deals)
+        variance = statistics.variance([*send, *holdout])
+        interval = sequential.mean_interval(means, variance, (len(send), len(holdout)), deals)
     difference = means[0] - means[1]
     return Money(means, difference, interval, round(difference * len(send)), deals)
 

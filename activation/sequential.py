@@ -211,18 +211,18 @@ def open_ended_interval(
 
 
 def mean_interval(
-    means: tuple[float, float], variances: tuple[float, float], sizes: tuple[int, int], events: int
+    means: tuple[float, float], variance: float, sizes: tuple[int, int], events: int
 ) -> tuple[float, float]:
     """The interval of a difference in means per lead (send less holdout), however often looked at.
 
     Args:
         means: of the two arms, such as cents a lead.
-        variances: of the two arms, of single leads.
+        variance: of single leads over both arms: a small holdout with hardly any deal of its own
+            would seem far too certain.
         sizes: leads in the two arms.
         events: leads with any value; what the interval's certainty grows with.
     """
-    error = math.sqrt(variances[0] / sizes[0] + variances[1] / sizes[1])
-    half = mixture_factor(events) * error
+    half = mixture_factor(events) * math.sqrt(variance * (1 / sizes[0] + 1 / sizes[1]))
     difference = means[0] - means[1]
     return difference - half, difference + half
 

@@ -29,6 +29,7 @@ counts as (
         count(case when is_sent then 1 end) as leads_sent,
         count(case when is_delivered then 1 end) as leads_delivered,
         sum(holdout_share) as expected_holdout,
+        var_samp(cast(won_value_cents as double precision)) as value_variance,
         sum(holdout_share * (1 - holdout_share)) as holdout_variance,
         {%- for arm in arms %}
             count(case when arm = '{{ arm }}' then 1 end) as {{ arm }}_leads,
@@ -37,8 +38,6 @@ counts as (
             {%- endfor %}
             coalesce(sum(case when arm = '{{ arm }}' then won_value_cents end), 0)
                 as {{ arm }}_won_value_cents,
-            var_samp(case when arm = '{{ arm }}' then cast(won_value_cents as double precision) end)
-                as {{ arm }}_value_variance,
             count(case when arm = '{{ arm }}' and is_reached_elsewhere then 1 end)
                 as {{ arm }}_reached_elsewhere,
         {%- endfor %}
@@ -85,7 +84,7 @@ rates as (
         and send_converted + holdout_converted >= {{ var('campaign_min_conversions') }}
             as has_enough_data,
         value_factor * sqrt(
-            send_value_variance / nullif(send_leads, 0) + holdout_value_variance / nullif(holdout_leads, 0)
+            value_variance * (1.0 / nullif(send_leads, 0) + 1.0 / nullif(holdout_leads, 0))
         ) as value_half_width
     from factors
 
