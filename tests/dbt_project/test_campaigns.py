@@ -233,7 +233,8 @@ def test_arms_far_from_the_share_asked_for_are_flagged(
     with campaigns.connect() as connection:
         connection.execute("update ops.batches set holdout_share = 0.1")
     run = run_dbt(
-        campaigns, dbt_target, "run", "--select", "stg_ops__batches+",
+        campaigns, dbt_target, "run", "--select",
+        "stg_ops__batches", "dim_campaigns", "fct_campaign_leads", "campaign_performance",
         as_of=NOW.isoformat(),
     )  # fmt: skip
     assert run.success, run.messages
