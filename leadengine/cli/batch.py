@@ -9,12 +9,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from leadengine.cli import loose_ends
 from leadengine.cli.context import engine, migrated_database
 from leadengine.clock import SystemClock
 from leadengine.errors import LeadEngineError
 from warehouse.database import Database
 
 app = typer.Typer(no_args_is_help=True)
+loose_ends.register(app)
 BatchId = Annotated[str, typer.Argument(help="The batch's id.")]
 BatchIdOrNewest = Annotated[str | None, typer.Argument(help="The batch's id; default: the newest.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -55,6 +57,12 @@ def plan(
         float, typer.Option(help="Share kept back to measure against.", min=0, max=0.9)
     ] = 0.1,
     dry_run: Annotated[bool, typer.Option(help="Plan only; such a batch is never sent.")] = False,
+    budget: Annotated[
+        float | None, typer.Option(help="What the messages may cost, in dollars.", min=0)
+    ] = None,
+    override: Annotated[
+        str | None, typer.Option(help="Why a plan that the guards refuse is right.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Decides for every candidate whether, what and when to send, and why not."""
@@ -75,6 +83,8 @@ def plan(
             holdout_share=holdout_share,
             dry_run=dry_run,
             planned_by=getpass.getuser(),
+            budget_cents=None if budget is None else round(budget * 100),
+            override=override,
         ),
         SystemClock(),
     )
@@ -85,6 +95,9 @@ def plan(
     console.print(f"Batch {result.batch_id}")
     _print_counts(console, "decision", result.counts)
     _print_counts(console, "reason", result.reasons)
+    console.print(result.blast_radius, soft_wrap=True)
+    for refusal in result.refusals:
+        console.print(f"Overridden: {refusal}", soft_wrap=True)
     console.print(f"Look at it:  leadengine batch show {result.batch_id}", soft_wrap=True)
     if not dry_run:
         console.print(f"Approve it:  leadengine batch approve {result.batch_id}", soft_wrap=True)
@@ -112,11 +125,14 @@ def show(
                 f"There is no batch {batch}.", remedy="`leadengine batch plan` plans one."
             )
         rows = connection.execute(_ITEMS, [batch_id, limit]).fetchall()
-    audience, sequence, status, planned_at, approved_by, counts = head
+    audience, sequence, status, planned_at, approved_by, counts, radius, refusals = head
     console = Console()
     console.print(f"Batch {batch_id}: audience {audience}, sequence {sequence}", soft_wrap=True)
     approval = f", approved by {approved_by}" if approved_by else ""
     console.print(f"Planned {planned_at:%Y-%m-%d %H:%M} UTC, {status}{approval}.")
+    for sentence in (radius, *(refusals or ())):
+        if sentence:
+            console.print(sentence, soft_wrap=True)
     _print_counts(console, "decision", counts or {})
     table = Table("decision", "name", "lead", "channel", "send at (UTC)", "tier", "score", "reason")
     table.columns[2].overflow = "fold"  # an id that is cut off cannot be copied
@@ -128,7 +144,8 @@ def show(
 
 
 _HEAD = """
-select audience, sequence, status, planned_at at time zone 'UTC', approved_by, summary -> 'counts'
+select audience, sequence, status, planned_at at time zone 'UTC', approved_by, summary -> 'counts',
+    summary ->> 'blast_radius', summary -> 'refusals'
 from ops.batches
 where batch_id = %s
 """
