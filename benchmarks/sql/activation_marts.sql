@@ -28,7 +28,7 @@ create table marts.fct_consent_events (
 );
 create table marts.fct_communications (
     event_id text primary key, lead_id text, location_id text, channel text, direction text,
-    occurred_at timestamptz, known_at timestamptz
+    actor text, occurred_at timestamptz, known_at timestamptz
 );
 create table marts.fct_appointments (
     appointment_id text primary key, lead_id text, location_id text, status text,
