@@ -58,7 +58,8 @@ def throughput(messages: int) -> list[Line]:
         limiter = PostgresRateLimiter(made.database)
         with build_clients(made.settings, limiter, limits=WIDE_LIMITS) as clients:
             # The official SDKs take a second to import; that is not sending.
-            assert clients.twilio._sdk.messages and clients.sendgrid._api.mail
+            assert clients.twilio._sdk.messages
+            assert clients.sendgrid._api.mail
             cpu = meter(made)
             report = dispatch_batch(
                 made.database, clients, made.settings, plan.batch_id, made.clock
@@ -179,7 +180,7 @@ def chaos(messages: int, kills: int, seeds: int) -> list[Line]:
 
 
 def others() -> list[Line]:
-    """Tools that send rows to an API, on the same sandbox, where they are installed."""
+    """Whether tools that send rows to an API are installed, to be compared with."""
     found = {"drt-core": find_spec("drt"), "dlt": find_spec("dlt")}
     return [
         Line(

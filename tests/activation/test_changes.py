@@ -59,7 +59,8 @@ _WHAT_HAPPENS: dict[str, tuple[Change, str | None]] = {
         _sql(
             "insert into marts.fct_communications (event_id, lead_id, location_id, channel,"
             " direction, occurred_at, known_at)"
-            " values (%(lead)s, %(lead)s, %(location)s, 'sms', 'inbound', now() - interval '90 days', now())"
+            " values (%(lead)s, %(lead)s, %(location)s, 'sms', 'inbound',"
+            " now() - interval '90 days', now())"
         ), None,
     ),
     "consent withdrawn": (_revoked, "opted_out"),
@@ -77,7 +78,8 @@ _WHAT_HAPPENS: dict[str, tuple[Change, str | None]] = {
         _sql(
             "insert into marts.fct_communications (event_id, lead_id, location_id, channel,"
             " direction, occurred_at, known_at)"
-            " values (%(lead)s, %(lead)s, %(location)s, 'sms', 'inbound', now() + interval '1 day', now())"
+            " values (%(lead)s, %(lead)s, %(location)s, 'sms', 'inbound',"
+            " now() + interval '1 day', now())"
         ), "replied",
     ),
     "an appointment": (
