@@ -1,7 +1,7 @@
 """The transport below the official SDKs of Twilio and SendGrid: urllib3, kept alive and lean.
 
 Messages go out by the thousand, and most of what a message costs us is its HTTP request: urllib3
-takes half of httpx's time for one. What a failure means is decided by the rules of
+takes less of Python's one core for one than httpx. What a failure means is decided by the rules of
 :mod:`providers.http`, whichever library carried the request.
 """
 
