@@ -208,8 +208,8 @@ class Serving:
                 " = 'marts' and table_name = 'lead_features' order by ordinal_position"
             ).fetchall()
             listed = ", ".join(
-                "f.lead_id || '#' || n" if name == "lead_id"
-                else f"f.{name} * (0.9 + 0.2 * random())" if kind == "double precision"
+                "f.lead_id || '#' || n as lead_id" if name == "lead_id"
+                else f"f.{name} * (0.9 + 0.2 * random()) as {name}" if kind == "double precision"
                 else f"f.{name}"
                 for name, kind in columns
             )  # fmt: skip
