@@ -215,6 +215,21 @@ history as (
     group by coalesce(records.lead_id, sends.lead_id)
 ),
 
+-- Whoever heard from another sequence of late, and waits for what follows, is on its way.
+on_the_way as (
+    select distinct coalesce(records.lead_id, enrollments.lead_id) as lead_id
+    from ops.enrollments
+    left join records
+        on
+            enrollments.location_id = records.location_id
+            and enrollments.contact_id = records.record_id
+    where
+        enrollments.status = 'active'
+        and enrollments.sequence != %(sequence)s
+        and coalesce(enrollments.step_at, enrollments.enrolled_at)
+        > %(as_of)s::timestamptz - interval '14 days'
+),
+
 -- Another lead at the same address (a contact merged or made anew) may have had this step.
 reached_addresses as (
     select distinct location_id, channel, to_address
@@ -251,7 +266,9 @@ select
         or sms_reached.to_address is not null
         or email_reached.to_address is not null
     ) as already_sent,
-    coalesce(history.in_other_sequence, false) as in_other_sequence,
+    (
+        coalesce(history.in_other_sequence, false) or on_the_way.lead_id is not null
+    ) as in_other_sequence,
     coalesce(history.recent_sends, '{}') as recent_sends
 from audience
 left join lead_consent as sms on audience.lead_id = sms.lead_id and sms.channel = 'sms'
@@ -302,4 +319,5 @@ left join reached_addresses as email_reached
         and email_reached.channel = 'email'
         and audience.email = email_reached.to_address
 left join history on audience.lead_id = history.lead_id
+left join on_the_way on audience.lead_id = on_the_way.lead_id
 order by audience.score desc, audience.lead_id

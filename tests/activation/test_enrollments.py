@@ -18,7 +18,7 @@ from activation.dispatch import dispatch_due
 from activation.enrollments import JourneyReport, advance_due, stop_batch
 from activation.plan import plan_batch
 from activation.policy import DispatchPolicy
-from activation.sequence import load_sequence
+from activation.sequence import SEQUENCES_DIR, load_sequence
 from activation.templating import TEMPLATES_DIR, TemplateLibrary
 from activation.worker import run_worker
 from tests.activation.batches import REQUEST, dispatch
@@ -294,3 +294,16 @@ def test_the_worker_moves_enrollments_in_its_rounds(world: World) -> None:
         stop.set()
         worker.join()
     assert [step for _, step, _ in sent(world)] == [1, 2]
+
+
+def test_who_is_on_the_way_is_not_taken_into_another_sequence(world: World, tmp_path: Path) -> None:
+    shutil.copy(SEQUENCES_DIR / "hot_follow_up.yaml", tmp_path)
+    started(world, Lead("a", world.locations[0], phone=phone(1)))
+    turn(world, 1)
+    planned = plan_batch(world.database, world.settings, REQUEST, world.clock)
+    assert planned.reasons == {"suppress:in_other_sequence": 1}
+    turn(world, 2)
+    turn(world, 3)
+    world.clock.advance(timedelta(days=2))
+    later = plan_batch(world.database, world.settings, REQUEST, world.clock)
+    assert later.counts["send"] == 1
