@@ -116,9 +116,9 @@
     create temporary table {{ read_inputs() }} on commit drop as
     select
         inputs.lead_id,
-        {{ row_digest(['inputs.inputs_digest', 'texts.digest']) }} as inputs_digest
-    from {{ inputs }} as inputs
-    cross join (select {{ text_digest() }} as digest) as texts;
+        -- A query of its own, so that it is worked out once and not for each lead.
+        {{ row_digest(['inputs.inputs_digest', '(select ' ~ text_digest() ~ ')']) }} as inputs_digest
+    from {{ inputs }} as inputs;
 
     create temporary table {{ changed_leads() }} on commit drop as
     select coalesce(inputs.lead_id, built.lead_id) as lead_id
