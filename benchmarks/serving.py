@@ -279,9 +279,11 @@ def running(command: list[str], ready_at: str, environment: dict[str, str]) -> I
     Raises:
         SystemExit: it does not come up within two minutes.
     """
+    # MLflow starts uvicorn by its name.
+    here = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, stdout=output, stderr=output, env={**os.environ, **environment},
+            command, cwd=ROOT, stdout=output, stderr=output, env={**os.environ, **here, **environment},
             start_new_session=True,
         )  # fmt: skip
         try:
