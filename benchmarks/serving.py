@@ -283,8 +283,8 @@ def running(command: list[str], ready_at: str, environment: dict[str, str]) -> I
     here = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, stdout=output, stderr=output, env={**os.environ, **here, **environment},
-            start_new_session=True,
+            command, cwd=ROOT, stdout=output, stderr=output, start_new_session=True,
+            env={**os.environ, **here, **environment},
         )  # fmt: skip
         try:
             for _ in range(480):
