@@ -202,7 +202,7 @@ def _location(
     figures: dict[str, Any] = {"judging_rows": len(rows)}
     method, reason = RULES, "No lead of this location has an outcome yet to judge a model by."
     if len(rows) and precision is not None:
-        figures |= _losses(rows, float(rates.rate[place])) | {"precision": precision.to_dict()}
+        figures |= _losses(rows) | {"precision": precision.to_dict()}
         method, reason = _chosen(figures)
     return LocationEvidence(
         location, method, reason, leads, round(outcomes),
@@ -211,28 +211,33 @@ def _location(
     )  # fmt: skip
 
 
-def _losses(rows: pd.DataFrame, rate: float) -> dict[str, Any]:
-    """Log loss of the three scores on the judging rows, a lead counting once."""
+def _losses(rows: pd.DataFrame) -> dict[str, Any]:
+    """Log loss of the three scores on the judging rows, summed up by lead."""
     label = rows["label"].to_numpy(dtype=np.float64)
     score = rows["_score"].to_numpy(dtype=np.float64)
     leads = rows["split_group"].to_numpy(dtype=object)
     weight = lead_weights(leads)
-    sd = rules_file().prior.offset_sd
+    prior = rules_file().prior
+    sd, points = prior.offset_sd, rules_file().points(rows)
     half = held_out(leads, 0.125)
-    shrunk = np.empty(len(rows))
+    shrunk, ruled = np.empty(len(rows)), np.empty(len(rows))
     for part in (half, ~half):
-        # Each half is scored with the offset that the other half shows.
+        if not part.any():
+            continue
+        # Each half is scored with the offset and the level that the other half shows.
         shown = location_offset(score[~part], label[~part], sd, weight[~part])
         shrunk[part] = sigmoid(logit(score[part]) + shown.value)
+        seen = float(label[~part].sum()) + prior.rate * prior.strength
+        ruled[part] = level_to(points[part], seen / (int((~part).sum()) + prior.strength))
     offset = location_offset(score, label, sd, weight)
     scores = {
-        RULES: level_to(rules_file().points(rows), rate),
+        RULES: ruled,
         SHRUNK: shrunk,
         FULL: score,
     }
     loss = {name: -_log_likelihood(label, p) for name, p in scores.items()}
     _, lead = np.unique(leads.astype(str), return_inverse=True)
-    by_lead = {name: np.bincount(lead, weights=weight * each) for name, each in loss.items()}
+    by_lead = {name: np.bincount(lead, weights=each) for name, each in loss.items()}
 
     def gain(name: str, over: str) -> list[float]:
         difference = by_lead[over] - by_lead[name]
