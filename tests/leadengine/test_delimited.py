@@ -25,7 +25,7 @@ def text_file(folder: Path, text: str | bytes) -> Path:
     [
         (b"", "is empty"),
         (b"\n  \n\n", "is empty"),
-        (gzip.compress(b""), "is empty"),
+        (gzip.compress(b"", mtime=0), "is empty"),
         (b"a,b\n", "no data rows"),
         (b"a,b,a\n1,2,3\n", "names 'a' more than once"),
         (b"id,n,x\nid,n,x\n1,2,3\n", "two header rows"),
@@ -34,7 +34,7 @@ def text_file(folder: Path, text: str | bytes) -> Path:
         ("name,n\nJosé,1\n".encode("latin-1"), "not UTF-8 text (first on line 2)"),
         ("name,n\nJo,1\n".encode("utf-16"), "not UTF-8"),
         (b"PK\x03\x04whatever", "Excel workbook"),
-        (gzip.compress(b"a,b\n" + b"1,2\n" * 5000)[:-20], "cannot be read to its end"),
+        (gzip.compress(b"a,b\n" + b"1,2\n" * 5000, mtime=0)[:-20], "cannot be read to its end"),
         (b'a,b\n1,2\n3,"four\n5,6\n', "a quote opened in the row that begins on line 3"),
     ],
 )
