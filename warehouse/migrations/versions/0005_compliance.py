@@ -20,7 +20,7 @@ _SQL = Path(__file__).parents[1] / "sql"
 def upgrade() -> None:
     """Runs the SQL file."""
     connection: psycopg.Connection = op.get_bind().connection.dbapi_connection  # type: ignore[assignment]
-    connection.cursor().execute((_SQL / "compliance.sql").read_bytes())
+    connection.cursor().execute((_SQL / "0005_compliance.sql").read_bytes())
 
 
 def downgrade() -> None:
