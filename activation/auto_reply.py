@@ -23,7 +23,7 @@ def answer(database: Database, settings: Settings, event: InboundEvent, now: dat
     """What Twilio is told to do with a text that came in, as TwiML.
 
     An opt-out is confirmed once until the person asks to hear from us again; a request for help is
-    told who we are. Where Twilio answers its keywords itself (``TWILIO_ANSWERS_KEYWORDS``, its
+    told who we are. Where Twilio answers its keywords itself (``TWILIO_ANSWERS_STOP``, its
     default, or an ``OptOutType`` in the webhook), we say nothing to those.
     """
     form = event.payload
@@ -40,7 +40,7 @@ def answer(database: Database, settings: Settings, event: InboundEvent, now: dat
             {"body": body},
         ).fetchone()
         is_against, keyword, is_carriers = row if row else (False, None, False)
-        if form.get("OptOutType") or (is_carriers and settings.twilio_answers_keywords):
+        if form.get("OptOutType") or (is_carriers and settings.twilio_answers_stop):
             return NO_ANSWER
         name = place.name or settings.sender_name
         if is_against:

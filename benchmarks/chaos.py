@@ -16,7 +16,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -41,12 +41,13 @@ WIDE_LIMITS = ProviderLimits(
     sendgrid_activity=_WIDE,
 )  # fmt: skip
 # An absence is believed once no request of a dead worker can still be on its way: a message
-# leaves half a second after its check at the latest.
+# leaves half a second after its check at the latest, and a request that was refused with 429 is
+# made twice more. On a busy machine the sandbox answers late.
 PATIENT = DispatchPolicy(
     max_attempts=100,
     retry_base=timedelta(seconds=0.2),
-    twilio_grace=timedelta(seconds=4),
-    sendgrid_grace=timedelta(seconds=4),
+    twilio_grace=timedelta(seconds=15),
+    sendgrid_grace=timedelta(seconds=15),
     wait=timedelta(seconds=120),
     database_patience=timedelta(seconds=120),
     workers=4,
@@ -130,7 +131,7 @@ class Weather:
         database: with an approved batch.
         settings: whose providers are the sandbox.
         batch_id: of the batch.
-        now: the workers' clock starts here.
+        now: what the workers' clocks tell at this moment.
         restart_database: stops the server at once, as a crash would, and starts it again.
     """
 
@@ -146,7 +147,7 @@ class Weather:
         self._settings = settings
         self._batch_id = batch_id
         self._started = time.monotonic()
-        self._now = now
+        self._shift = now - datetime.now(UTC)
         self._restart = restart_database
         self._workers: list[subprocess.Popen[bytes]] = []
 
@@ -214,7 +215,7 @@ class Weather:
             },
             "url": self._settings.sandbox_url,
             "batch": str(self._batch_id),
-            "now": (self._now + timedelta(seconds=time.monotonic() - self._started)).isoformat(),
+            "shift": self._shift.total_seconds(),
         }  # fmt: skip
         self._workers.append(
             subprocess.Popen(
@@ -306,12 +307,14 @@ def restart_database(home: Path) -> None:
 
 
 class _Clock:
-    def __init__(self, at: datetime) -> None:
-        self._at, self._since = at, time.monotonic()
+    """The machine's clock, moved: all workers tell the same time, however late they started."""
+
+    def __init__(self, shift: timedelta) -> None:
+        self._shift = shift
 
     def now(self) -> datetime:
         """The moment, UTC."""
-        return self._at + timedelta(seconds=time.monotonic() - self._since)
+        return datetime.now(UTC) + self._shift
 
 
 def work() -> None:
@@ -327,7 +330,7 @@ def work() -> None:
             clients,
             settings,
             UUID(order["batch"]),
-            _Clock(datetime.fromisoformat(order["now"])),
+            _Clock(timedelta(seconds=order["shift"])),
             policy=PATIENT,
         )
 

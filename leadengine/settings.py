@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     twilio_account_sid: str | None = None
     twilio_auth_token: SecretStr | None = None
     twilio_from_number: str | None = None
-    twilio_answers_keywords: bool = True
+    twilio_answers_stop: bool = True
     twilio_lookups_base_url: str = "https://lookups.twilio.com"
     line_type_lookups: bool = False
     twilio_10dlc_class: Literal[

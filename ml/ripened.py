@@ -141,7 +141,8 @@ def wilson(hits: int, rows: int, z: float = 1.959964) -> tuple[float, float]:
     share = hits / rows
     middle = (share + z * z / (2 * rows)) / (1 + z * z / rows)
     half = z * np.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows)) / (1 + z * z / rows)
-    return float(max(0.0, middle - half)), float(min(1.0, middle + half))
+    # Of all or none, rounding would leave the share itself out by a hair.
+    return float(max(0.0, min(share, middle - half))), float(min(1.0, max(share, middle + half)))
 
 
 def _ratio_interval(observed: int, expected: float) -> tuple[float, float]:

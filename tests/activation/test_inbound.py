@@ -328,7 +328,7 @@ def test_what_twilio_answers_itself_we_leave_to_it(world: World) -> None:
     assert hear(world, 2, "HELP") == NO_ANSWER
     assert hear(world, 3, "lass mich", OptOutType="STOP") == NO_ANSWER
     assert newest(world) == [("revoked",)]
-    world.settings = world.settings.model_copy(update={"twilio_answers_keywords": False})
+    world.settings = world.settings.model_copy(update={"twilio_answers_stop": False})
     assert "no more texts" in hear(world, 4, "STOP")
     assert "Reply STOP to opt out" in hear(world, 5, "help")
 

@@ -34,8 +34,8 @@ GHL_ANSWERS: list[tuple[str, Any]] = [
     ("/workflows/", {"workflows": []}),
     ("/customFields", {"customFields": [], "customField": {"id": "f1"}}),
     ("/transcription", [{"transcript": "hello"}]),
-    ("/notes", {"note": {"id": "n1"}}),
-    ("/tasks", {"task": {"id": "t1"}}),
+    ("/notes", {"note": {"id": "n1"}, "notes": []}),
+    ("/tasks", {"task": {"id": "t1"}, "tasks": []}),
 ]
 
 
