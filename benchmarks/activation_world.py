@@ -28,13 +28,15 @@ SQL = Path(__file__).parent / "sql"
 class ShiftedClock:
     """Runs as clocks do, from an hour at which texts are allowed in every zone of the leads."""
 
-    def __init__(self, at: datetime | None = None) -> None:
-        noon = datetime.now(UTC).replace(hour=18, minute=0, second=0, microsecond=0)
-        self._shift = (at or noon) - datetime.now(UTC)
+    def __init__(self) -> None:
+        now = datetime.now(UTC)
+        noon = now.replace(hour=18, minute=0, second=0, microsecond=0)
+        # Ahead, as the sandbox's clock has to follow and goes no other way.
+        self.shift = noon + timedelta(days=noon < now) - now
 
     def now(self) -> datetime:
         """The moment, UTC."""
-        return datetime.now(UTC) + self._shift
+        return datetime.now(UTC) + self.shift
 
 
 @dataclass
@@ -56,6 +58,12 @@ class World:
         """Tells the sandbox to misbehave."""
         with httpx.Client(trust_env=False) as client:
             client.post(f"{self.sandbox.url}/_faults", json=order).raise_for_status()
+
+    def advance_sandbox(self, by: timedelta) -> None:
+        """Moves the time of the sandbox's providers."""
+        order = {"advance_seconds": by.total_seconds()}
+        with httpx.Client(trust_env=False, timeout=60) as client:
+            client.post(f"{self.sandbox.url}/_clock", json=order).raise_for_status()
 
     def no_faults(self) -> None:
         """Tells the sandbox to behave."""
@@ -119,6 +127,8 @@ def world(
             sandbox,
             ShiftedClock(),
         )
+        # Lost answers are looked up by time: providers have to tell the same.
+        made.advance_sandbox(made.clock.shift)
         _fill(made, leads)
         yield made
     finally:

@@ -192,7 +192,7 @@ def worse(model: LeadModel) -> LeadModel:
 
 
 def exaggerated(model: LeadModel) -> LeadModel:
-    """The same ranking, with odds over three times too high: less could be chance on so few rows."""
+    """The same ranking, with odds over three times too high: less could be chance on few rows."""
     slope, intercept = model.calibrator.x
     return replace(model, calibrator=replace(model.calibrator, x=(slope, intercept + 1.2)))
 
