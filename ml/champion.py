@@ -298,10 +298,7 @@ def load_champion(
     client = tracking.configure(settings, database)
     version = _version(client, CHAMPION)
     if version is None:
-        raise LeadEngineError(
-            f"There is no champion of {tracking.REGISTERED_MODEL}.",
-            remedy="Train one: run `leadengine run` or the Dagster job `train`.",
-        )
+        raise _no_champion(client)
     champion = load_version(settings, database, version)
     with _lock:
         _current[uri] = (monotonic(), champion)
@@ -411,6 +408,22 @@ def _has_mlflow_tables(database: Database) -> bool:
             "select to_regclass(%s) is not null", [f"{tracking.SCHEMA}.registered_model_aliases"]
         ).fetchone()
     return bool(row and row[0])
+
+
+def _no_champion(client: "MlflowClient") -> LeadEngineError:
+    name = tracking.REGISTERED_MODEL
+    refused = _version(client, CHALLENGER)
+    if refused is None:
+        return LeadEngineError(
+            f"There is no champion of {name}.",
+            remedy="Train one: run `leadengine run` or the Dagster job `train`.",
+        )
+    decision = client.get_model_version(name, refused).tags.get("decision", "")
+    return LeadEngineError(
+        f"There is no champion of {name}: version {refused} did not pass the gates. {decision}",
+        remedy="Mend what it names, or load more history, and train again; `leadengine model"
+        " history` lists every decision.",
+    )
 
 
 def _no_training_set(what: str) -> LeadEngineError:

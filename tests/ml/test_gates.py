@@ -71,6 +71,15 @@ def test_a_score_that_does_not_hold_is_refused(shift: float) -> None:
     assert "the limit is 0.0" in check.said
 
 
+def test_calibration_of_a_few_leads_is_not_judged() -> None:
+    label, score = drawn(1, 3000)
+    off = sigmoid(np.log(score / (1 - score)) - 1.0)
+    check = gates.calibration(judging(label[:99]), off[:99])
+    assert check.passed
+    assert check.said == "Not judged: 99 held-out leads, 100 are needed."
+    assert not gates.calibration(judging(label), off).passed
+
+
 def test_one_source_that_does_not_hold_is_named() -> None:
     label, score = drawn(2, 3000)
     source = np.array(["good", "bad", "fine"])[np.arange(3000) % 3]
