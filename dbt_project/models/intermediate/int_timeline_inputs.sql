@@ -62,7 +62,7 @@ engine_events as (
 inputs as (
 
     select
-        lead_id,
+        leads.lead_id,
         {{ row_digest(["cast('lead' as text)", 'leads.*']) }} as digest
     from leads
 
@@ -105,7 +105,9 @@ inputs as (
 
     select
         consent_events.lead_id,
-        {{ row_digest(["cast('consent' as text)", 'consent_events.*', 'surviving.merge_known_at']) }} as digest
+        {{
+            row_digest(["cast('consent' as text)", 'consent_events.*', 'surviving.merge_known_at'])
+        }} as digest
     from consent_events
     left join surviving
         on

@@ -53,9 +53,9 @@ lead_predictions as (
     select
         lead_id,
         {%- for target in ['conversion', 'uplift'] %}
-        max(case when target = '{{ target }}' then probability end) as {{ target }},
-        max(case when target = '{{ target }}' then low end) as {{ target }}_low,
-        max(case when target = '{{ target }}' then high end) as {{ target }}_high,
+            max(case when target = '{{ target }}' then probability end) as {{ target }},
+            max(case when target = '{{ target }}' then low end) as {{ target }}_low,
+            max(case when target = '{{ target }}' then high end) as {{ target }}_high,
         {%- endfor %}
         max(case when target = 'conversion' then evidence end) as conversion_evidence,
         max(case when target = 'reply_sms' then probability end) as reply_sms,
@@ -113,7 +113,11 @@ commissions as (
         leads.lead_id,
         leads.location_id,
         open_values.commission_cents as deal_commission_cents,
-        coalesce((leads.price_min_cents + leads.price_max_cents) / 2.0, leads.price_max_cents, leads.price_min_cents)
+        coalesce(
+            (leads.price_min_cents + leads.price_max_cents) / 2.0,
+            leads.price_max_cents,
+            leads.price_min_cents
+        )
         * {{ var('commission_rate') }} as price_commission_cents
     from leads
     left join open_values on leads.lead_id = open_values.lead_id
