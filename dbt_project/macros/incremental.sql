@@ -110,7 +110,8 @@
 {#
     inputs: a relation with lead_id and inputs_digest.
     built: the same, as they were when the rows were made.
-    Where nothing is remembered, whatever the table holds goes.
+    Where nothing is remembered, whatever the table holds goes. In a full refresh all leads have
+    changed, so that a query that restricts itself all the same gives every row.
 #}
 {% macro find_changed_leads(inputs, built) -%}
     create temporary table {{ read_inputs() }} on commit drop as
@@ -124,8 +125,8 @@
     select coalesce(inputs.lead_id, built.lead_id) as lead_id
     from {{ read_inputs() }} as inputs
     full join {{ built }} as built on inputs.lead_id = built.lead_id
-    where inputs.inputs_digest is distinct from built.inputs_digest
     {%- if is_incremental() %}
+    where inputs.inputs_digest is distinct from built.inputs_digest
     union
     select lead_id from {{ this }}
     where not exists (select 1 from {{ built }})
