@@ -25,6 +25,7 @@ from warehouse.database import Database
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.models import ModelSignature
+    from mlflow.models.model import ModelInfo
 
 _NATIVE = "artifacts"
 
@@ -104,7 +105,6 @@ def register(
             categories only values that many leads share: nobody can be told from them.
     """
     import mlflow
-    from mlflow.exceptions import MlflowException
 
     experiment_id = tracking.experiment_id(client, settings, experiment)
     with tempfile.TemporaryDirectory() as temporary:
@@ -135,25 +135,29 @@ def register(
                     f"{name}=={version(name)}" for name in ("mlflow", "lightgbm", "numpy", "pandas")
                 ],
             )
+    number = new_version(client, registered_name, logged, run.info.run_id)
+    return Registered(
+        name=registered_name,
+        version=number,
+        run_id=str(run.info.run_id),
+        model_uri=f"models:/{registered_name}/{number}",
+    )
+
+
+def new_version(client: "MlflowClient", name: str, logged: "ModelInfo", run_id: str) -> str:
+    """Makes a logged model the next version under a name of the registry, made if absent."""
+    from mlflow.exceptions import MlflowException
+
     # Not mlflow.register_model, which talks to the terminal.
     try:
-        client.create_registered_model(registered_name)
+        client.create_registered_model(name)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     registered = client.create_model_version(
-        registered_name,
-        logged.model_uri,
-        run_id=run.info.run_id,
-        model_id=logged.model_id,
-        await_creation_for=0,
+        name, logged.model_uri, run_id=run_id, model_id=logged.model_id, await_creation_for=0
     )
-    return Registered(
-        name=registered_name,
-        version=str(registered.version),
-        run_id=str(run.info.run_id),
-        model_uri=f"models:/{registered_name}/{registered.version}",
-    )
+    return str(registered.version)
 
 
 def load_model(uri: str, settings: Settings, database: Database | None = None) -> LeadModel:

@@ -10,6 +10,7 @@ import numpy as np
 from leadengine.errors import LeadEngineError
 from leadengine.settings import Settings
 from ml import registry, tracking
+from ml.registry import new_version
 from ml.uplift.evidence import Evidence
 from ml.uplift.model import MODEL_FILE, UpliftModel
 from warehouse.database import Database
@@ -38,7 +39,6 @@ def register_uplift(
         data_digest: of the rows it was learnt from.
     """
     import mlflow
-    from mlflow.exceptions import MlflowException
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
     from mlflow.types.schema import TensorSpec
@@ -72,20 +72,9 @@ def register_uplift(
                     f"{name}=={version(name)}" for name in ("mlflow", "lightgbm", "numpy", "pandas")
                 ],
             )
-    try:
-        client.create_registered_model(REGISTERED_MODEL)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-    registered = client.create_model_version(
-        REGISTERED_MODEL,
-        logged.model_uri,
-        run_id=run.info.run_id,
-        model_id=logged.model_id,
-        await_creation_for=0,
-    )
-    client.set_registered_model_alias(REGISTERED_MODEL, "champion", registered.version)
-    return REGISTERED_MODEL, str(registered.version)
+    number = new_version(client, REGISTERED_MODEL, logged, run.info.run_id)
+    client.set_registered_model_alias(REGISTERED_MODEL, "champion", number)
+    return REGISTERED_MODEL, number
 
 
 def load_uplift(number: str, settings: Settings, database: Database | None = None) -> UpliftModel:
