@@ -90,7 +90,7 @@ class Serving:
 
     def prepare(self) -> None:
         """Builds the warehouse and trains the champion."""
-        from ml.champion import train_from_warehouse
+        from ml.training import train_from_warehouse
 
         self.built.generate()
         self.built.dbt(self.moment, "+dim_leads", "--full-refresh")

@@ -62,10 +62,10 @@ def scores(contacts: int, seed: int, home: Path) -> tuple[list[Line], dict[str, 
     """Builds, trains and judges on one brokerage."""
     os.environ["LEADENGINE_HOME"] = str(home)
     from leadengine.settings import load_settings
-    from ml.champion import read_training_set
     from ml.evaluation import brier, ece, roc_auc
     from ml.fitting import FitOptions, fit
     from ml.splits import split_by_time
+    from ml.training import read_training_set
     from providers.sandbox.simulation import generate
     from tests.dbt_project.raw_fixture import create_raw_tables, load_brokerage
     from tests.dbt_project.running import run_dbt

@@ -1,268 +1,35 @@
-"""The warehouse's model: trained on ``marts.lead_training_set``, judged, registered, promoted."""
+"""The model that scores: the champion of the registry or, while there is none, the rules score."""
 
-import hashlib
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
-from pathlib import Path
-from time import monotonic
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import pandas as pd
-from psycopg import errors, sql
+from typing import TYPE_CHECKING
 
 from leadengine.errors import LeadEngineError
-from leadengine.log import get_logger
-from leadengine.progress import progress
 from leadengine.settings import Settings
-from ml import gates, history, registry, tracking
-from ml.drift import fit_bins
-from ml.evaluation import evaluate
-from ml.fitting import FitOptions, check_outcomes, fit
-from ml.gates import Judging, Verdict
+from ml import registry, rules_score, tracking
 from ml.history import CHALLENGER, CHAMPION
 from ml.model import LeadModel
-from ml.schema import Matrix
-from ml.splits import Split, held_out, split_by_lead, split_by_time
-from ml.warehouse_io import KEYS, feature_names, read_frame
 from warehouse.database import Database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-log = get_logger("ml.champion")
-
-TABLE = "marts.lead_training_set"
-SLICES = ["source", "agent"]
-STAND_INS = ["first_name", "postal_code"]
-# Past this the figures hardly move, and training would not fit its minute.
-MAX_ROWS = 200_000
-# Rows on which the registered form is held to the online form.
-_PARITY_ROWS = 500
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What came of training on the warehouse.
-
-    Attributes:
-        model_version: version of ``lead_conversion`` in the registry.
-        alias: ``champion`` or ``challenger``.
-        decision: why, in a sentence or two.
-        checks: what each gate found.
-        metrics: figures on rows that the judged model was not trained on.
-        intervals: their 95 % intervals.
-        run_id: MLflow's run.
-        rows: training rows read.
-        split: how judging rows were told apart.
-        calibration_plot, gain_plot: PNG files.
-    """
-
-    model_version: str
-    alias: str
-    decision: str
-    metrics: dict[str, float]
-    intervals: dict[str, tuple[float, float]]
-    run_id: str
-    rows: int
-    split: dict[str, Any]
-    calibration_plot: Path
-    gain_plot: Path
-    checks: tuple[gates.Check, ...] = ()
+_loaded: dict[tuple[str, str], "Champion"] = {}
+_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Champion:
-    """A model of the registry with its version."""
+    """A model that scores, with its name and version."""
 
     model: LeadModel = field(repr=False)
     name: str
     version: str
 
-
-@dataclass(frozen=True)
-class TrainingSet:
-    """Rows of ``marts.lead_training_set``.
-
-    Attributes:
-        frame: the features.
-        label: 1 where the lead converted.
-        leads: who a row is of, as far as splits go: leads of one person are one.
-        as_of: the rows' moments, UTC.
-        lead_ids: as in ``marts.dim_leads``.
-        digest: of all that was read.
-    """
-
-    frame: pd.DataFrame
-    label: Matrix
-    leads: "np.ndarray[Any, Any]"
-    as_of: "pd.Series[Any]"
-    lead_ids: "np.ndarray[Any, Any]"
-    digest: str
-
-
-_AUDIT_COLUMNS = Path(__file__).parent / "sql" / "audit_columns.sql"
-_loaded: dict[tuple[str, str], Champion] = {}
-_current: dict[str, tuple[float, Champion]] = {}
-_lock = threading.Lock()
-
-
-def train_from_warehouse(
-    database: Database, settings: Settings, *, seed: int = 7, actor: str = "training"
-) -> TrainingResult:
-    """Trains, judges, registers, and promotes if every gate lets it.
-
-    The figures are those of a model that was trained on other leads and on earlier rows, whose
-    label windows had ended before the judging period began. The registered model is trained in
-    the same way on all rows of those other leads. Held-out leads are the same in every training,
-    so that champion and challenger are compared on rows that neither has seen.
-
-    What the gates found stands in the version's tags, in the run's ``gates.json`` and in
-    ``ops.audit_trail``.
-
-    Raises:
-        LeadEngineError: no training set, too few outcomes, or MLflow cannot be used.
-    """
-    with progress("Reading the training set"):
-        data = read_training_set(database)
-        others = read_audit_columns(database, data.lead_ids)
-    check_outcomes(data.label)
-    client = tracking.configure(settings, database)
-    split = _split(data, settings)
-    options = FitOptions(seed=seed)
-    judging = _judging(data, others, split.test)
-    with progress("Training and judging on held-out rows"):
-        train = split.train
-        judged = fit(data.frame[train], data.label[train], data.leads[train], options)
-        score = judged.score(judging.frame)
-        metrics = evaluate(judging.label, score, groups=judging.leads, seed=seed)
-    with progress("Training the model to register"):
-        outside = held_out(data.leads)
-        rows = ~outside
-        model = fit(data.frame[rows], data.label[rows], data.leads[rows], options)
-    model = model.with_training(
-        source=TABLE,
-        data_digest=data.digest,
-        metrics=metrics.to_dict(),
-        judged={"rows": judged.training["rows"], **split.describe()},
-        code_revision=registry.code_revision(),
-        bins=_bins(model, data.frame[rows]),
-    )
-    evidence = registry.Evidence(
-        metrics, judging.label, score, data.digest, split.describe(), judging.slices
-    )
-    with progress("Registering the model"):
-        registered = registry.register(
-            client,
-            settings,
-            model,
-            evidence,
-            experiment=tracking.EXPERIMENT,
-            registered_name=tracking.REGISTERED_MODEL,
-            run_name=f"warehouse {data.digest[:8]}",
-            examples=model.schema.encode(data.frame.head(3)),
-        )
-    with progress("Holding the model to the gates"):
-        champion = load_champion(settings, database) if _version(client, CHAMPION) else None
-        # Slices and groups are small: there all rows of the held-out leads count, early ones too.
-        whole = _judging(data, others, outside)
-        whole_score = model.score(whole.frame)
-        fair, groups = gates.fairness(whole, whole_score, model)
-        checks = (
-            *_against(champion, model, judging),
-            gates.calibration(judging, model.score(judging.frame), seed),
-            *gates.calibration_by_slice(whole, whole_score, seed),
-            gates.leaks(
-                data.frame[rows],
-                data.label[rows],
-                data.leads[rows],
-                model,
-                settings.model_allow,
-            ),
-            _parity(registered, judging.frame, settings, database),
-        )
-        verdict = Verdict((*checks, fair), groups)
-        alias = _conclude(client, registered, verdict)
-        action = history.PROMOTED if verdict.passed else history.REFUSED
-        history.record(
-            database, action, registered.name, registered.version, verdict.to_dict(), actor=actor
-        )
-    folder = settings.home / "reports" / f"{registered.name}-{registered.version}"
-    calibration, gain, *_ = evidence.write_plots(folder)
-    log.info("version %s is %s: %s", registered.version, alias, verdict.decision)
-    figures = {k: float(v) for k, v in metrics.to_dict().items() if k != "intervals"}
-    return TrainingResult(
-        model_version=registered.version,
-        alias=alias,
-        decision=verdict.decision,
-        metrics=figures,
-        intervals=metrics.intervals,
-        run_id=registered.run_id,
-        rows=len(data.label),
-        split=split.describe(),
-        calibration_plot=calibration,
-        gain_plot=gain,
-        checks=verdict.checks,
-    )
-
-
-def read_audit_columns(database: Database, lead_ids: "np.ndarray[Any, Any]") -> pd.DataFrame:
-    """Per row of ``lead_ids`` what leads are sliced and audited by; none of it is a feature.
-
-    Without ``marts.dim_leads`` no columns are given, and the gates then say that they looked at
-    no group.
-    """
-    query = sql.SQL(_AUDIT_COLUMNS.read_text("utf-8"))
-    with database.connect() as connection:
-        try:
-            found = read_frame(connection, query)
-        except (errors.UndefinedTable, errors.UndefinedColumn) as error:
-            log.warning("no slices and no audit set: %s", error.diag.message_primary)
-            return pd.DataFrame(index=range(len(lead_ids)))
-    return found.set_index("lead_id").reindex(lead_ids).reset_index(drop=True)
-
-
-def read_training_set(database: Database) -> TrainingSet:
-    """Reads ``marts.lead_training_set``: whole leads, at most about ``MAX_ROWS`` rows.
-
-    Raises:
-        LeadEngineError: the table is not there, is empty, or lacks a column.
-    """
-    relation = sql.Identifier(*TABLE.split("."))
-    with database.connect() as connection:
-        try:
-            found = connection.execute(
-                sql.SQL("select count(*) from {}").format(relation)
-            ).fetchone()
-        except errors.UndefinedTable as error:
-            raise _no_training_set("is not there") from error
-        count = int(found[0]) if found else 0
-        if not count:
-            raise _no_training_set("is empty")
-        keep = min(1.0, MAX_ROWS / count)
-        # By a digest of the person: whole people, the same ones each time.
-        query = sql.SQL(
-            "select * from {} where mod(abs(hashtextextended(split_group, 0)), 1000000) < {} "
-            "order by lead_id, as_of"
-        ).format(relation, sql.Literal(int(keep * 1_000_000)))
-        frame = read_frame(connection, query)
-    missing = {*KEYS, "split_group", "label"} - set(frame.columns)
-    if missing:
-        raise LeadEngineError(
-            f"{TABLE} lacks {', '.join(sorted(missing))}.", remedy="Build the dbt project again."
-        )
-    rows = pd.util.hash_pandas_object(frame, index=False).to_numpy()
-    names = ",".join(map(str, frame.columns)).encode()
-    return TrainingSet(
-        frame=frame[feature_names(list(frame.columns), "split_group", "label")],
-        label=frame["label"].to_numpy(dtype=np.float64),
-        leads=frame["split_group"].to_numpy(dtype=object),
-        as_of=frame["as_of"],
-        lead_ids=frame["lead_id"].to_numpy(dtype=object),
-        digest=hashlib.sha256(names + rows.tobytes()).hexdigest(),
-    )
+    @property
+    def by_rules(self) -> bool:
+        """Whether it is the rules score, for want of a model."""
+        return self.name == rules_score.NAME
 
 
 def has_champion(settings: Settings, database: Database) -> bool:
@@ -271,46 +38,49 @@ def has_champion(settings: Settings, database: Database) -> bool:
     Raises:
         LeadEngineError: MLflow cannot be used.
     """
-    if settings.mlflow_tracking_uri is None and not _has_mlflow_tables(database):
-        # A new database is told by a look, without MLflow's three seconds of import.
-        return False
-    return _version(tracking.configure(settings, database), CHAMPION) is not None
+    return _champion_version(settings, database) is not None
 
 
-def load_champion(
-    settings: Settings, database: Database, *, max_age_seconds: float = 0.0
-) -> Champion:
+def load_champion(settings: Settings, database: Database) -> Champion:
     """The champion in native form; fetched once per version and process.
-
-    Args:
-        settings: where MLflow is.
-        database: the warehouse.
-        max_age_seconds: for how long an earlier answer to which version is champion may stand in
-            for a question to MLflow.
 
     Raises:
         LeadEngineError: there is none, or MLflow cannot be used.
     """
-    uri = tracking.tracking_uri(settings, database)
-    known = _current.get(uri)
-    if known is not None and monotonic() - known[0] < max_age_seconds:
-        return known[1]
-    client = tracking.configure(settings, database)
-    version = _version(client, CHAMPION)
+    version = _champion_version(settings, database)
     if version is None:
-        raise _no_champion(client)
-    champion = load_version(settings, database, version)
-    with _lock:
-        _current[uri] = (monotonic(), champion)
-    return champion
+        raise LeadEngineError(
+            no_champion(settings, database),
+            remedy="Train one: run `leadengine run` or the Dagster job `train`; `leadengine model"
+            " history` lists every decision.",
+        )
+    return load_version(settings, database, version)
+
+
+def load_scorer(settings: Settings, database: Database) -> Champion:
+    """What leads are scored with: the champion, or the rules score while there is none.
+
+    Raises:
+        LeadEngineError: MLflow cannot be used, or there is no champion and the warehouse is not
+            built.
+    """
+    version = _champion_version(settings, database)
+    if version is not None:
+        return load_version(settings, database, version)
+    rules = rules_score.newest_rules_score(database)
+    if rules is None or not rules.is_current:
+        rules = rules_score.renew_rules_score(database, no_champion(settings, database))
+    return Champion(rules.model, rules_score.NAME, rules.version)
 
 
 def load_version(settings: Settings, database: Database, version: str) -> Champion:
-    """A version of ``lead_conversion`` in native form; fetched once per process.
+    """A version of ``lead_conversion``, or of the rules score; fetched once per process.
 
     Raises:
         LeadEngineError: there is no such version, or MLflow cannot be used.
     """
+    if rules_score.is_rules(version):
+        return Champion(rules_score.rules_version(database, version), rules_score.NAME, version)
     uri = tracking.tracking_uri(settings, database)
     with _lock:
         if (uri, version) not in _loaded:
@@ -320,77 +90,21 @@ def load_version(settings: Settings, database: Database, version: str) -> Champi
         return _loaded[uri, version]
 
 
-def _bins(model: LeadModel, frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """What drift is counted in from now on."""
-    matrix = model.schema.encode(frame)
-    return fit_bins(model, matrix, model.predict(matrix))
+def no_champion(settings: Settings, database: Database) -> str:
+    """Why there is no champion, in a sentence or two."""
+    said = f"There is no champion of {tracking.REGISTERED_MODEL}"
+    if not _has_registry(settings, database):
+        return f"{said}."
+    client = tracking.configure(settings, database)
+    refused = alias_version(client, CHALLENGER)
+    if refused is None:
+        return f"{said}."
+    tags = client.get_model_version(tracking.REGISTERED_MODEL, refused).tags
+    return f"{said}: version {refused} did not pass the gates. {tags.get('decision', '')}".rstrip()
 
 
-def _split(data: TrainingSet, settings: Settings) -> Split:
-    window = timedelta(days=settings.label_days)
-    try:
-        return split_by_time(data.as_of, data.label, data.leads, window=window, hold_out_leads=True)
-    except LeadEngineError:
-        log.info("the history is too short for a split by time; judging by held-out leads")
-        return split_by_lead(data.label, data.leads)
-
-
-def _judging(
-    data: TrainingSet, others: pd.DataFrame, rows: "np.ndarray[Any, np.dtype[np.bool_]]"
-) -> Judging:
-    return Judging(
-        frame=data.frame[rows],
-        label=data.label[rows],
-        leads=data.leads[rows],
-        slices=others.loc[rows, others.columns.intersection(SLICES)],
-        stand_ins=others.loc[rows, others.columns.intersection(STAND_INS)],
-    )
-
-
-def _against(
-    champion: Champion | None, model: LeadModel, judging: Judging
-) -> tuple[gates.Check, ...]:
-    """The comparison with the champion, where there is one that can still score."""
-    if champion is None:
-        return (gates.Check("champion", True, "There was no champion."),)
-    version = f"version {champion.version}"
-    gone = [name for name in champion.model.schema.names if name not in judging.frame.columns]
-    if gone:
-        said = f"The champion, {version}, needs {', '.join(gone[:3])}, which the features lack now."
-        return (gates.Check("champion", True, said),)
-    new, old = model.score(judging.frame), champion.model.score(judging.frame)
-    return gates.compare(judging, new, old, version)
-
-
-def _parity(
-    registered: registry.Registered, frame: pd.DataFrame, settings: Settings, database: Database
-) -> gates.Check:
-    """Holds what MLflow serves to what the online path loads, one lead at a time."""
-    import mlflow
-
-    online = registry.load_model(registered.model_uri, settings, database)
-    rows = frame[online.schema.names].head(_PARITY_ROWS)
-    served = mlflow.pyfunc.load_model(registered.model_uri).predict(rows)
-    leads: list[Mapping[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
-    single = [online.predict(online.schema.encode_row(lead))[0] for lead in leads]
-    return gates.parity(np.asarray(served, dtype=np.float64), np.array(single))
-
-
-def _conclude(client: "MlflowClient", registered: registry.Registered, verdict: Verdict) -> str:
-    """Sets tags and alias, and keeps what the gates found with the run."""
-    alias = CHAMPION if verdict.passed else CHALLENGER
-    tags = {"decision": verdict.decision}
-    for check in verdict.checks:
-        key = f"gate_{check.gate.replace(' ', '_')}"
-        tags[key] = f"{'passed' if check.passed else 'refused'}: {check.said}"
-    for key, said in tags.items():
-        client.set_model_version_tag(registered.name, registered.version, key, said[:4900])
-    client.log_dict(registered.run_id, verdict.to_dict(), "gates.json")
-    client.set_registered_model_alias(registered.name, alias, registered.version)
-    return alias
-
-
-def _version(client: "MlflowClient", alias: str) -> str | None:
+def alias_version(client: "MlflowClient", alias: str) -> str | None:
+    """The version of ``lead_conversion`` that has an alias; None where none has."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -402,32 +116,23 @@ def _version(client: "MlflowClient", alias: str) -> str | None:
     return str(found.version)
 
 
+def _champion_version(settings: Settings, database: Database) -> str | None:
+    if not _has_registry(settings, database):
+        return None
+    return alias_version(tracking.configure(settings, database), CHAMPION)
+
+
+def _has_registry(settings: Settings, database: Database) -> bool:
+    """Whether MLflow need be asked at all: a new database is told by a look.
+
+    That saves MLflow's three seconds of import.
+    """
+    return settings.mlflow_tracking_uri is not None or _has_mlflow_tables(database)
+
+
 def _has_mlflow_tables(database: Database) -> bool:
     with database.connect() as connection:
         row = connection.execute(
             "select to_regclass(%s) is not null", [f"{tracking.SCHEMA}.registered_model_aliases"]
         ).fetchone()
     return bool(row and row[0])
-
-
-def _no_champion(client: "MlflowClient") -> LeadEngineError:
-    name = tracking.REGISTERED_MODEL
-    refused = _version(client, CHALLENGER)
-    if refused is None:
-        return LeadEngineError(
-            f"There is no champion of {name}.",
-            remedy="Train one: run `leadengine run` or the Dagster job `train`.",
-        )
-    decision = client.get_model_version(name, refused).tags.get("decision", "")
-    return LeadEngineError(
-        f"There is no champion of {name}: version {refused} did not pass the gates. {decision}",
-        remedy="Mend what it names, or load more history, and train again; `leadengine model"
-        " history` lists every decision.",
-    )
-
-
-def _no_training_set(what: str) -> LeadEngineError:
-    return LeadEngineError(
-        f"{TABLE} {what}.",
-        remedy="Load leads and build the dbt project first: `leadengine run` does both.",
-    )

@@ -32,12 +32,18 @@ from ml.search import (
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 
 LEAST_OUTCOMES = 10
+# Ten outcomes of one lead are one: folds that keep a lead together need several with each.
+_LEAST_LEADS = 5
 # Under this many of the rarer outcome trees are not tried: they would fit noise.
 _LEAST_FOR_BOOSTING = 60
 # How weakly the linear model is held back: inverse of the penalty on its coefficients.
 _STRENGTHS = (0.003, 0.02, 0.15)
 # What a further member must lower the out-of-fold loss by to be worth its time in serving.
 _LEAST_GAIN = 2e-4
+
+
+class TooFewOutcomesError(LeadEngineError):
+    """There is too little to learn from, or to judge by."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +76,9 @@ def fit(
         options: seed, excluded columns, known schema.
 
     Raises:
-        LeadEngineError: too few rows of either outcome.
+        TooFewOutcomesError: too few rows or leads of either outcome.
     """
-    check_outcomes(label)
+    check_outcomes(label, groups)
     schema = options.schema or infer_schema(frame, options.exclude)
     matrix = schema.encode(frame)
     folds = list(_folds(label, groups, options.seed))
@@ -117,19 +123,32 @@ def fit(
     )
 
 
-def check_outcomes(label: Matrix) -> None:
+def check_outcomes(label: Matrix, groups: "np.ndarray[Any, Any]") -> None:
     """Sees that there is something to learn from.
 
+    Args:
+        label: 0 or 1 per row.
+        groups: the lead per row.
+
     Raises:
-        LeadEngineError: fewer than ``LEAST_OUTCOMES`` rows of either outcome.
+        TooFewOutcomesError: fewer than ``LEAST_OUTCOMES`` rows of either outcome, or nearly all of
+            them of the same few leads.
     """
     positives = int(label.sum())
     negatives = len(label) - positives
     if min(positives, negatives) < LEAST_OUTCOMES:
-        raise LeadEngineError(
+        raise TooFewOutcomesError(
             f"There are {positives} training rows that converted and {negatives} that did not; "
             f"at least {LEAST_OUTCOMES} of each are needed.",
             remedy="Give more rows with known outcomes.",
+        )
+    names = groups.astype(str)
+    leads = min(len(np.unique(names[label > 0.5])), len(np.unique(names[label <= 0.5])))
+    if leads < _LEAST_LEADS:
+        raise TooFewOutcomesError(
+            f"The {positives} training rows that converted and the {negatives} that did not are of "
+            f"{leads} leads on the rarer side; at least {_LEAST_LEADS} are needed.",
+            remedy="Give more leads with known outcomes.",
         )
 
 

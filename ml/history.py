@@ -14,6 +14,8 @@ from warehouse.database import Database
 
 ENTITY = "model"
 PROMOTED, REFUSED, ROLLED_BACK = "model_promoted", "model_refused", "model_rolled_back"
+# There was too little to train on; the version is that which scores all the same.
+NOT_TRAINED = "model_not_trained"
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 

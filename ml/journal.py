@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from ml.score_table import statement
+from ml.statements import statement
 
 Row = dict[str, Any]
 

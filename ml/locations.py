@@ -7,7 +7,7 @@ it gets the model's score once that is better there by more than its standard er
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from leadengine.errors import LeadEngineError
 from leadengine.log import get_logger
 from leadengine.settings import Settings
 from ml.calibration import logit, sigmoid
-from ml.champion import TABLE, load_champion
+from ml.champion import load_scorer
 from ml.intervals import LEVEL, Precision
 from ml.model import LeadModel
 from ml.schema import Matrix
@@ -35,6 +35,7 @@ from ml.small import (
     rules_file,
 )
 from ml.splits import held_out
+from ml.training import TABLE
 from ml.warehouse_io import read_frame
 from warehouse.copy import copy_rows
 from warehouse.database import Database
@@ -85,9 +86,9 @@ def weigh_locations(database: Database, settings: Settings) -> list[LocationEvid
     """Weighs every location's outcomes and stores the answers in ``ml.location_evidence``.
 
     Raises:
-        LeadEngineError: there is no champion, or the warehouse is not built.
+        LeadEngineError: the warehouse is not built, or MLflow cannot be used.
     """
-    champion = load_champion(settings, database)
+    champion = load_scorer(settings, database)
     with database.connect() as connection:
         try:
             counts = connection.execute(_OUTCOMES.read_bytes()).fetchall()
@@ -97,7 +98,7 @@ def weigh_locations(database: Database, settings: Settings) -> list[LocationEvid
                 f"The warehouse is not built: {error.diag.message_primary}.",
                 remedy="Load leads and build the dbt project first: `leadengine run` does both.",
             ) from error
-    found = weigh(champion.model, counts, rows)
+    found = weigh(None if champion.by_rules else champion.model, counts, rows)
     now = SystemClock().now()
     with database.connect() as connection:
         connection.execute("delete from ml.location_evidence")
@@ -119,12 +120,12 @@ def weigh_locations(database: Database, settings: Settings) -> list[LocationEvid
 
 
 def weigh(
-    model: LeadModel, counts: "list[tuple[str, int, float]]", rows: pd.DataFrame
+    model: LeadModel | None, counts: "list[tuple[str, int, float]]", rows: pd.DataFrame
 ) -> list[LocationEvidence]:
     """The evidence of each location.
 
     Args:
-        model: the champion.
+        model: the champion; None while there is none.
         counts: location, leads with a settled outcome, and of how many of them (a lead's share of
             points that converted); a location without any has 0 and 0.
         rows: training rows of leads that the model was not trained on.
@@ -138,17 +139,20 @@ def weigh(
         f"{rates.prior_rate:.3f}, as sure as {rates.prior_strength:.0f} leads"
     )
     precision = None
-    if len(rows):
+    if model is None:
+        rows = rows.head(0)
+    if model is not None and len(rows):
         score = model.score(rows)
         rows = rows.assign(_score=score)
         precision = Precision.measured(score, rows["split_group"].to_numpy())
-    return [
+    found = [
         _location(
             (location, int(n), float(k)), i, rates, source,
             rows[rows["location_id"] == location], precision,
         )
         for i, (location, n, k) in enumerate(counts)
     ]  # fmt: skip
+    return found if model else [replace(one, reason="There is no model yet.") for one in found]
 
 
 def conversion_of(

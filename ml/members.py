@@ -7,7 +7,7 @@ as in a batch.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -214,6 +214,74 @@ class Prior:
         return {"kind": "prior", "value": self.value, "features": self.features}
 
 
+@dataclass(frozen=True)
+class Points:
+    """One rule of the rules score, in terms of the matrix.
+
+    Attributes:
+        feature: position of the feature that is looked at.
+        points: what it adds where it holds, in log-odds.
+        least, most: ends of a number's range, each included; None is open.
+        codes: a category's codes for which it holds.
+        missing: whether it holds where there is no value, and only there.
+    """
+
+    feature: int
+    points: float
+    least: float | None = None
+    most: float | None = None
+    codes: tuple[int, ...] = ()
+    missing: bool = False
+
+    def holds(self, column: Matrix) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+        """Where the rule holds; a missing number is in no range."""
+        if self.codes:
+            return np.isin(column, self.codes)
+        if self.missing:
+            return np.isnan(column)
+        low = -np.inf if self.least is None else self.least
+        high = np.inf if self.most is None else self.most
+        return np.asarray((column >= low) & (column <= high), dtype=np.bool_)
+
+
+@dataclass
+class Rules:
+    """Points by rules that people wrote down, where there is nothing yet to learn from.
+
+    Attributes:
+        rules: the rules.
+        base: log-odds of a lead for which each feature adds what it adds on average.
+        centres: what each feature adds on average; its contribution is relative to that, so that
+            the absence of what is common tells something too.
+    """
+
+    rules: tuple[Points, ...]
+    base: float
+    centres: tuple[float, ...]
+
+    def log_odds(self, matrix: Matrix) -> Matrix:
+        """Log-odds per row."""
+        return np.add.accumulate(self.contributions(matrix)[:, ::-1], axis=1)[:, -1]
+
+    def contributions(self, matrix: Matrix) -> Matrix:
+        """One column per feature and the base last."""
+        out = np.empty((len(matrix), len(self.centres) + 1))
+        out[:, :-1] = -np.array(self.centres)
+        out[:, -1] = self.base
+        for rule in self.rules:
+            out[:, rule.feature] += rule.points * rule.holds(matrix[:, rule.feature])
+        return out
+
+    def to_dict(self) -> dict[str, Any]:
+        """Rules and base."""
+        return {
+            "kind": "rules",
+            "rules": [asdict(rule) for rule in self.rules],
+            "base": self.base,
+            "centres": list(self.centres),
+        }
+
+
 def member_from_dict(data: dict[str, Any]) -> Member:
     """The reverse of a member's ``to_dict``."""
     if data["kind"] == "boosting":
@@ -221,6 +289,9 @@ def member_from_dict(data: dict[str, Any]) -> Member:
     if data["kind"] == "linear":
         terms = tuple(Term(int(f), k, int(code), c, s) for f, k, code, c, s in data["terms"])
         return Linear(terms, tuple(data["coefficients"]), data["intercept"], data["features"])
+    if data["kind"] == "rules":
+        rules = tuple(Points(**{**one, "codes": tuple(one["codes"])}) for one in data["rules"])
+        return Rules(rules, data["base"], tuple(data["centres"]))
     return Prior(data["value"], data["features"])
 
 

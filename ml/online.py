@@ -26,10 +26,10 @@ from leadengine.errors import DatabaseUnavailableError, LeadEngineError
 from leadengine.log import get_logger
 from leadengine.settings import Settings
 from ml.cache import Answer, FeatureCache, Vector
-from ml.champion import Champion, has_champion, load_champion
+from ml.champion import Champion, has_champion, load_scorer
 from ml.journal import ScoreJournal
 from ml.reasons import explain
-from ml.score_table import statement
+from ml.statements import statement
 from ml.vectors import pack
 from warehouse.database import Database
 
@@ -111,15 +111,15 @@ class OnlineScorer:
         self._pool.close()
 
     def champion(self) -> Champion:
-        """The champion at hand; fetched now if there is none yet.
+        """The champion at hand, or the rules score; fetched now if there is neither yet.
 
         Raises:
-            LeadEngineError: there is none, or MLflow cannot be used.
+            LeadEngineError: the warehouse is not built, or MLflow cannot be used.
         """
         if self._champion is None:
             with self._loading:
                 if self._champion is None:
-                    self._champion = load_champion(self._settings, self._database)
+                    self._champion = load_scorer(self._settings, self._database)
         return self._champion
 
     def score(self, lead_id: str, as_of: datetime | None = None) -> dict[str, Any]:
@@ -139,7 +139,7 @@ class OnlineScorer:
 
         Raises:
             UnknownLeadError: no such lead.
-            LeadEngineError: there is no champion, or the warehouse is not built.
+            LeadEngineError: the warehouse is not built, or MLflow cannot be used.
         """
         champion = self.champion()
         try:
@@ -276,7 +276,7 @@ class OnlineScorer:
             # A request that has no champion yet waits for this one instead of fetching its own.
             with self._loading:
                 if self._champion is not None or has_champion(self._settings, self._database):
-                    self._champion = load_champion(self._settings, self._database)
+                    self._champion = load_scorer(self._settings, self._database)
         except (LeadEngineError, psycopg.Error) as error:
             log.warning("the champion could not be refreshed: %s", error)
 

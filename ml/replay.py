@@ -14,7 +14,7 @@ from leadengine.settings import Settings
 from ml.champion import Champion, load_version
 from ml.reasons import explain
 from ml.schema import Matrix
-from ml.score_table import statement
+from ml.statements import statement
 from ml.vectors import unpack
 from warehouse.database import Database
 

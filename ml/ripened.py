@@ -9,7 +9,7 @@ import numpy as np
 import psycopg
 
 from ml.schema import Matrix
-from ml.score_table import statement
+from ml.statements import statement
 
 # Fewer conversions than this, expected or observed, tell nothing.
 LEAST_OUTCOMES = 30

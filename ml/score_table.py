@@ -3,8 +3,6 @@
 import io
 import json
 from datetime import datetime, timedelta
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from leadengine.errors import LeadEngineError
 from ml.champion import Champion
 from ml.reasons import explain
 from ml.schema import Matrix
+from ml.statements import statement
 
 # Large enough to pack well, small enough to be read for the sake of one lead.
 BLOCK_ROWS = 4_096
@@ -246,9 +245,3 @@ def drop_old_vectors(connection: psycopg.Connection, now: datetime, days: int) -
     before = {"before": now - timedelta(days=days)}
     connection.execute(statement("drop_old_blocks.sql"), before)
     connection.execute(statement("drop_old_online_vectors.sql"), before)
-
-
-@cache
-def statement(name: str) -> bytes:
-    """A file of ``ml/sql``."""
-    return (Path(__file__).parent / "sql" / name).read_bytes()

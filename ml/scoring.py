@@ -12,7 +12,7 @@ from leadengine.clock import SystemClock
 from leadengine.errors import LeadEngineError
 from leadengine.log import get_logger
 from leadengine.settings import Settings
-from ml.champion import Champion, load_champion
+from ml.champion import Champion, load_scorer
 from ml.score_table import BLOCK_ROWS, Scored, ScoreTable, drop_old_vectors
 from ml.vectors import pack
 from ml.warehouse_io import read_frames
@@ -52,7 +52,10 @@ def score_open_leads(
     as_of: datetime | None = None,
     location_id: str | None = None,
 ) -> ScoringResult:
-    """Scores rows of ``marts.lead_features`` with the champion into ``ml.lead_scores``.
+    """Scores rows of ``marts.lead_features`` into ``ml.lead_scores``.
+
+    With the champion or, while there is none, by the rules; ``model_name`` and ``model_version``
+    say by which.
 
     The table is read in chunks while the server reads on; of a chunk only scores, packed vectors
     and what may yet be among the best ``REASONS_FOR`` are kept, so memory does not grow with the
@@ -68,9 +71,9 @@ def score_open_leads(
             only those that have.
 
     Raises:
-        LeadEngineError: there is no champion, no feature table, or it lacks a feature.
+        LeadEngineError: there is no feature table, it lacks a feature, or MLflow cannot be used.
     """
-    champion = load_champion(settings, database)
+    champion = load_scorer(settings, database)
     with database.connect() as connection:
         connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
         try:

@@ -6,7 +6,7 @@ grid rather than fixed at their best guess), on top of the documented prior of `
 which alone speaks while there is no data. Intervals are the 90 % ones of the posterior.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -100,6 +100,7 @@ def rules_file(path: Path = _FILE) -> RulesFile:
         data = yaml.safe_load(path.read_text("utf-8"))
         prior = Prior(**{name: float(value) for name, value in data["prior"].items()})
         rules = tuple(_rule(entry) for entry in data["rules"])
+        _check_kinds(rules)
     except (OSError, KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
         raise LeadEngineError(
             f"{path.name} is not a rules score: {error}.",
@@ -121,6 +122,14 @@ def _rule(entry: Mapping[str, Any]) -> RuleScore:
         values=tuple(normalise(value) for value in entry.get("values", ())),
         missing=bool(entry.get("missing", False)),
     )
+
+
+def _check_kinds(rules: Sequence[RuleScore]) -> None:
+    """A feature is a number or a category, not both."""
+    categories = {rule.feature for rule in rules if rule.values}
+    for rule in rules:
+        if rule.feature in categories and not (rule.values or rule.missing):
+            raise ValueError(f"{rule.feature} is compared both with values and with numbers")
 
 
 @dataclass(frozen=True)
@@ -183,6 +192,11 @@ def location_rates(outcomes: Matrix, leads: Matrix, prior: Prior | None = None) 
 
 def level_to(points: Matrix, rate: float) -> Matrix:
     """Probabilities from points in log-odds, shifted so that their mean is ``rate``."""
+    return sigmoid(points + level_shift(points, rate))
+
+
+def level_shift(points: Matrix, rate: float) -> float:
+    """What to add to points in log-odds so that the mean probability is ``rate``."""
     low, high = -20.0, 20.0
     for _ in range(60):
         middle = (low + high) / 2
@@ -190,7 +204,7 @@ def level_to(points: Matrix, rate: float) -> Matrix:
             low = middle
         else:
             high = middle
-    return sigmoid(points + (low + high) / 2)
+    return (low + high) / 2
 
 
 @dataclass(frozen=True)

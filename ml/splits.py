@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from leadengine.errors import LeadEngineError
-from ml.fitting import LEAST_OUTCOMES
+from ml.fitting import LEAST_OUTCOMES, TooFewOutcomesError
 from ml.schema import Matrix
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
@@ -80,7 +79,7 @@ def split_by_time(
         hold_out_leads: whether leads are held out; None means where a lead has several rows.
 
     Raises:
-        LeadEngineError: no cut leaves enough outcomes on both sides.
+        TooFewOutcomesError: no cut leaves enough outcomes on both sides.
     """
     stamps = times.reset_index(drop=True)
     ordered = stamps.sort_values()
@@ -96,7 +95,7 @@ def split_by_time(
         train = early & ~outside if outside is not None else early
         if _enough(label[train], LEAST_OUTCOMES) and _enough(label[test], _LEAST_TEST_OUTCOMES):
             return Split(train, test, "time", cut)
-    raise LeadEngineError(
+    raise TooFewOutcomesError(
         "The rows cannot be split by time: the earlier part or the later one has too few of "
         f"either outcome (of {len(label)} rows {int(label.sum())} converted).",
         remedy="Give a longer history with more outcomes.",
@@ -107,7 +106,7 @@ def split_by_lead(label: Matrix, leads: "np.ndarray[Any, Any]") -> Split:
     """Held-out leads judge, whenever their rows are; the fallback where time is too short.
 
     Raises:
-        LeadEngineError: too few of either outcome on one side.
+        TooFewOutcomesError: too few of either outcome on one side.
     """
     test = held_out(leads)
     if not (_enough(label[~test], LEAST_OUTCOMES) and _enough(label[test], 1)):
@@ -121,7 +120,7 @@ def split_at_random(
     """A stratified hold-out; a lead's rows stay together.
 
     Raises:
-        LeadEngineError: too few of either outcome on one side.
+        TooFewOutcomesError: too few of either outcome on one side.
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
@@ -147,8 +146,8 @@ def _enough(label: Matrix, least: int) -> bool:
     return bool(min(label.sum(), len(label) - label.sum()) >= least)
 
 
-def _too_few(label: Matrix) -> LeadEngineError:
-    return LeadEngineError(
+def _too_few(label: Matrix) -> TooFewOutcomesError:
+    return TooFewOutcomesError(
         f"Of {len(label)} rows {int(label.sum())} converted: too few of one outcome to train on "
         "some and judge on others.",
         remedy=f"Give at least {2 * LEAST_OUTCOMES} rows of each outcome.",

@@ -19,7 +19,7 @@ from ml.drift import SCORE, Bins, Drift, compare, count_all
 from ml.ripened import Calibration, read_ripened
 from ml.ripened import compare as compare_outcomes
 from ml.schema import Matrix
-from ml.score_table import statement
+from ml.statements import statement
 from ml.vectors import unpack
 from ml.watch_report import render
 from warehouse.database import Database

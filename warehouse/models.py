@@ -509,6 +509,18 @@ class WatchFigure(Base):
     is_alarming: Mapped[bool]
 
 
+class RulesModel(Base):
+    """A version of the rules score, which scores where there is no champion."""
+
+    __tablename__ = "rules_models"
+    __table_args__ = _ML
+
+    version: Mapped[str] = mapped_column(primary_key=True)
+    made_at: Mapped[datetime]
+    reason: Mapped[str]
+    model: Mapped[str]
+
+
 class TargetModel(Base):
     """What one training of a target found: a model, a base rate, or too little evidence."""
 

@@ -97,12 +97,16 @@ def _roles(database: Database) -> str:
 
 def _model(settings: Settings, database: Database) -> str:
     from ml.champion import has_champion
+    from ml.rules_score import newest_rules_score
 
-    if not has_champion(settings, database):
+    if has_champion(settings, database):
+        return "lead_conversion has a champion"
+    rules = newest_rules_score(database)
+    if rules is None:
         raise LeadEngineError(
             "There is no champion of lead_conversion.", remedy="`leadengine run` trains one."
         )
-    return "lead_conversion has a champion"
+    return f"no champion yet, leads are scored by the rules ({rules.version}): {rules.reason}"
 
 
 def _providers(settings: Settings, database: Database) -> list[Finding]:

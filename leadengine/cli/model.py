@@ -16,7 +16,7 @@ def history(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Every decision about the model's versions: promoted, refused and why, rolled back."""
-    from ml.history import events
+    from ml.history import NOT_TRAINED, events
 
     _, database = migrated_database()
     for event in events(database):
@@ -32,9 +32,10 @@ def history(
             continue
         said = event.detail.get("decision") or event.detail.get("reason") or ""
         what = event.action.removeprefix("model_").replace("_", " ")
-        typer.echo(
-            f"{event.at:%Y-%m-%d %H:%M} UTC  version {event.version} {what}  {said}".rstrip()
-        )
+        about = f"version {event.version} {what}"
+        if event.action == NOT_TRAINED:
+            about = f"no model trained, {event.version} scores"
+        typer.echo(f"{event.at:%Y-%m-%d %H:%M} UTC  {about}  {said}".rstrip())
 
 
 @app.command()

@@ -32,6 +32,11 @@ inner join marts.dim_leads as leads on priorities.lead_id = leads.lead_id
 order by priorities.rank
 limit 10
 """
+_RULES = """
+select rules.version, rules.reason
+from ml.rules_models as rules
+where rules.version = (select max(model_version) from ml.current_lead_scores)
+"""
 _BATCH = """
 select batch_id, audience, sequence, status, approved_by
 from ops.batches
@@ -97,6 +102,11 @@ def print_summary(
         f"{leads['open_leads']:,} of them open; {leads['touches']:,} touches; "
         f"{leads['quarantined']:,} records set aside (ops.quarantine says why)."
     )
+    for rules in _rows(database, _RULES):
+        out.print(
+            f"[bold]Scores[/] are by the rules of ml/rules_score.yml ({rules['version']}), not yet "
+            f"by a model. {rules['reason']}"
+        )
     _print_hottest(out, database)
     _print_batch(out, database)
     writes = _rows(database, _WRITES)[0]

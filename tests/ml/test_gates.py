@@ -13,16 +13,17 @@ from hypothesis import strategies as st
 
 from leadengine.errors import LeadEngineError
 from leadengine.settings import Settings, load_settings
-from ml import champion as module
 from ml import gates, tracking
+from ml import training as module
 from ml.calibration import Calibrator, sigmoid
-from ml.champion import TrainingResult, load_champion, train_from_warehouse
+from ml.champion import load_champion
 from ml.fairness import audit
 from ml.gates import Judging
 from ml.history import PROMOTED, REFUSED, ROLLED_BACK, Event, _before, events, roll_back
 from ml.members import Prior
 from ml.model import LeadModel, tier_thresholds
 from ml.schema import Feature, Matrix, Schema
+from ml.training import TrainingResult, train_from_warehouse
 from tests.conftest import clone, drop
 from tests.ml.warehouse_rows import fill
 from warehouse.database import Database

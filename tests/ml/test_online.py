@@ -19,7 +19,7 @@ from ml.fitting import FitOptions, fit
 from ml.journal import ScoreJournal
 from ml.online import OnlineScorer, UnknownLeadError
 from ml.replay import replay_scores
-from ml.score_table import statement
+from ml.statements import statement
 from tests.conftest import clone, drop
 from tests.ml.online_rows import NOW, RELATIONS
 from warehouse.database import Database
@@ -66,7 +66,7 @@ def scorer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[OnlineScorer]:
     """A scorer at ``NOW``; the registry has tests of its own."""
-    monkeypatch.setattr(module, "load_champion", lambda *_: champion)
+    monkeypatch.setattr(module, "load_scorer", lambda *_: champion)
     with OnlineScorer(warehouse, own_settings, clock=FixedClock(NOW)) as one:
         yield one
 
@@ -246,13 +246,13 @@ def test_a_champion_is_refreshed_behind_the_requests(
 ) -> None:
     scorer.score("loc:c70")
     newer = Champion(champion.model, champion.name, "2")
-    monkeypatch.setattr(module, "load_champion", lambda *_: newer)
+    monkeypatch.setattr(module, "load_scorer", lambda *_: newer)
     scorer._refresh()
     assert scorer.score("loc:c70")["model_version"] == "2"
 
     def fail(*_: Any) -> Champion:
         raise champions.LeadEngineError("MLflow is away.", remedy="Wait.")
 
-    monkeypatch.setattr(module, "load_champion", fail)
+    monkeypatch.setattr(module, "load_scorer", fail)
     scorer._refresh()
     assert scorer.score("loc:c70")["model_version"] == "2"

@@ -18,9 +18,9 @@ import pytest
 from leadengine.clock import SystemClock
 from leadengine.errors import LeadEngineError
 from leadengine.settings import Settings, load_settings
-from ml import champion as module
 from ml import tracking
-from ml.champion import TrainingResult, has_champion, load_champion, train_from_warehouse
+from ml import training as module
+from ml.champion import has_champion, load_champion
 from ml.evaluation import compare_with_truth
 from ml.model import LeadModel
 from ml.online import UnknownLeadError, score_lead
@@ -29,6 +29,7 @@ from ml.replay import replay_scores
 from ml.score_table import drop_old_vectors
 from ml.scoring import score_open_leads
 from ml.splits import held_out, split_by_time
+from ml.training import TrainingResult, train_from_warehouse
 from ml.watch import newest_alarm, watch
 from tests.conftest import clone, drop
 from tests.ml.warehouse_rows import count, fill
@@ -246,9 +247,9 @@ def load_version(settings: Settings, database: Database) -> LeadModel:
 def test_a_warehouse_that_is_not_built_says_so(db: Database, own_settings: Settings) -> None:
     with pytest.raises(LeadEngineError, match=r"marts\.lead_training_set is not there"):
         train_from_warehouse(db, own_settings)
-    with pytest.raises(LeadEngineError, match="There is no champion of lead_conversion"):
+    with pytest.raises(LeadEngineError, match="The warehouse is not built"):
         score_open_leads(db, own_settings)
-    with pytest.raises(LeadEngineError, match="There is no champion"):
+    with pytest.raises(LeadEngineError, match="The warehouse is not built"):
         score_lead(db, own_settings, "loc:lead")
 
 

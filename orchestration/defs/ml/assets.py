@@ -5,9 +5,9 @@ import base64
 import dagster as dg
 
 from leadengine.clock import SystemClock
-from ml.champion import train_from_warehouse
 from ml.ripened import as_rows
 from ml.scoring import score_open_leads
+from ml.training import Untrained, train_if_possible
 from ml.watch import newest_alarm, watch
 from orchestration.metadata import counts, table
 from orchestration.resources import Engine
@@ -18,11 +18,19 @@ from orchestration.resources import Engine
     deps=[["marts", "lead_training_set"]],
     group_name="ml",
     kinds={"mlflow", "lightgbm"},
-    description="Trains, calibrates and registers `lead_conversion`; the gate decides on champion.",
+    description="Trains, calibrates and registers `lead_conversion`; the gate decides on champion. "
+    "With too few outcomes it says so, and leads have the rules score.",
 )
 def lead_conversion(engine: Engine) -> dg.MaterializeResult[None]:
     """Trains on the warehouse's training set."""
-    result = train_from_warehouse(engine.database, engine.settings)
+    result = train_if_possible(engine.database, engine.settings)
+    if isinstance(result, Untrained):
+        return dg.MaterializeResult(
+            metadata={
+                "decision": f"No model was trained: {result.reason}",
+                "model_version": result.scored_by,
+            }
+        )
     plot = base64.b64encode(result.calibration_plot.read_bytes()).decode()
     return dg.MaterializeResult(
         metadata={
@@ -48,7 +56,7 @@ def lead_conversion(engine: Engine) -> dg.MaterializeResult[None]:
     description="Every open lead's score, tier, rank and reasons, as of now.",
 )
 def lead_scores(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult[None]:
-    """Scores every open lead with the champion."""
+    """Scores every open lead with the champion, or by rules."""
     result = score_open_leads(engine.database, engine.settings)
     # From now on each of them can be scored alone.
     context.instance.add_dynamic_partitions("location", list(result.locations))
