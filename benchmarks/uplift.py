@@ -33,8 +33,8 @@ from ml.schema import infer_schema  # noqa: E402
 from ml.uplift.evidence import Inputs, broken_ties, learn_uplift  # noqa: E402
 from ml.uplift.learners import LEARNERS, response_model  # noqa: E402
 from ml.uplift.qini import Estimate, average_effect, qini, qini_differences  # noqa: E402
-from tests.shared_folder import SHARED  # noqa: E402
 
+DATA = ROOT.parent / "shared" / "data" / "email-experiment-hillstrom" / "hillstrom.csv.gz"
 FEATURES = [
     "recency", "history_segment", "history", "mens", "womens", "zip_code", "newbie", "channel",
 ]  # fmt: skip
@@ -48,11 +48,11 @@ def main() -> None:
     parser.add_argument("--outcome", default="visit", choices=["visit", "conversion"])
     parser.add_argument("--resamples", type=int, default=300)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--data", type=Path, default=DATA)
     arguments = parser.parse_args()
-    file = SHARED / "data" / "email-experiment-hillstrom" / "hillstrom.csv.gz"
-    if not file.is_file():
-        sys.exit(f"{file.name} is not here: the experiment's data are not part of the project.")
-    data = pd.read_csv(file)
+    if not arguments.data.is_file():
+        sys.exit(f"{arguments.data} is not here; give the experiment's table with --data.")
+    data = pd.read_csv(arguments.data)
     if arguments.rows:
         data = data.sample(arguments.rows, random_state=arguments.seed).reset_index(drop=True)
     started = time.perf_counter()

@@ -1,10 +1,9 @@
 """The service: ``uvicorn service.app:create_app --factory``."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from time import perf_counter
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from leadengine.errors import LeadEngineError
@@ -12,8 +11,8 @@ from leadengine.log import configure_logging
 from leadengine.settings import Settings, get_settings
 from ml.online import OnlineScorer
 from providers.connection import resolve_settings
-from service.metrics import REQUEST_SECONDS
 from service.routes import health, scores, unsubscribe, webhooks
+from service.timing import Timing
 from warehouse.database import Database, open_database
 from warehouse.migrate import upgrade
 
@@ -49,17 +48,5 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
     async def tell(_request: Request, error: LeadEngineError) -> JSONResponse:
         return JSONResponse({"error": error.message, "remedy": error.remedy}, status_code=503)
 
-    @app.middleware("http")
-    async def measure(
-        request: Request, call_next: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        started = perf_counter()
-        response = await call_next(request)
-        # The route's template, not the path: a path holds ids and tokens.
-        route = getattr(request.scope.get("route"), "path", "unmatched")
-        REQUEST_SECONDS.labels(request.method, route, response.status_code).observe(
-            perf_counter() - started
-        )
-        return response
-
+    app.add_middleware(Timing)
     return app

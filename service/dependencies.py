@@ -1,4 +1,7 @@
-"""What routes are given."""
+"""What routes are given.
+
+All of it is at hand, hence ``async``: FastAPI hands what is not to a thread, at each request anew.
+"""
 
 import secrets
 from typing import Annotated
@@ -12,21 +15,21 @@ from warehouse.database import Database
 _LOOPBACK = {"127.0.0.1", "::1", "testclient"}
 
 
-def _settings(request: Request) -> Settings:
+async def _settings(request: Request) -> Settings:
     return request.app.state.settings  # type: ignore[no-any-return]
 
 
-def _database(request: Request) -> Database:
+async def _database(request: Request) -> Database:
     return request.app.state.database  # type: ignore[no-any-return]
 
 
-def _scorer(request: Request) -> OnlineScorer:
+async def _scorer(request: Request) -> OnlineScorer:
     return request.app.state.scorer  # type: ignore[no-any-return]
 
 
-def _authorised(request: Request) -> None:
+async def _authorised(request: Request) -> None:
     """Lets in who bears the API token; without one configured, only callers on this machine."""
-    token = _settings(request).api_token
+    token = request.app.state.settings.api_token
     if token is None:
         if request.client is not None and request.client.host in _LOOPBACK:
             return

@@ -44,7 +44,12 @@ def test_status_counts(client: TestClient, db: Database) -> None:
 def test_metrics_hold_routes_and_never_paths(client: TestClient) -> None:
     client.get("/health/live")
     client.get("/unsubscribe/some-personal-token")
+    assert client.post("/api/leads/some-lead/score").status_code == 503
+    client.get("/nowhere")
     text = client.get("/metrics").text
-    assert 'route="/health/live"' in text
+    assert 'method="GET",route="/health/live",status="200"' in text
+    assert 'method="POST",route="/api/leads/{lead_id}/score",status="503"' in text
+    assert 'method="GET",route="unmatched",status="404"' in text
+    assert "some-lead" not in text
     assert "some-personal-token" not in text
     assert 'leadengine_sends{status="unsettled"} 0.0' in text
