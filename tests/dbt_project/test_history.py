@@ -81,6 +81,7 @@ def built(template_database: Database, dbt_target: Path) -> Iterator[Built]:
                 " decision, reason_code, reason) values (%s, %s, %s, %s, %s, 'x', 'x')",
                 (BATCH_ID, f"{L}:{who}", L, who, decision),
             )
+        _lead_on(connection)
         for statement in _CHANGES.values():
             connection.execute(
                 statement,
@@ -91,6 +92,29 @@ def built(template_database: Database, dbt_target: Path) -> Iterator[Built]:
         build(LATER + HOUR)
         yield connection
     drop(database)
+
+
+def _lead_on(connection: Built) -> None:
+    """Notes of a journey: enrolled, its second step, and its end, noted an hour later."""
+    connection.execute(
+        "insert into ops.enrollments (enrollment_id, batch_id, lead_id, location_id, contact_id,"
+        " sequence, zone, status, step, enrolled_at, updated_at)"
+        " values (%(id)s, %(id)s, %(lead)s, %(location)s, 'full', 's', 'UTC', 'stopped', 2,"
+        " %(at)s, %(at)s)",
+        {"id": BATCH_ID, "lead": LEAD, "location": L, "at": NOW},
+    )
+    for kind, step, detail, at in (
+        ("enrolled", 1, {}, NOW),
+        ("sent", 1, {"event": "sent"}, NOW),
+        ("branch", 1, {"go_to": 3}, NOW + HOUR / 2),
+        ("queued", 3, {}, NOW + HOUR / 2),
+        ("stopped", 3, {"reason": "reply"}, NOW + HOUR),
+    ):
+        connection.execute(
+            "insert into ops.enrollment_events (enrollment_id, location_id, at, kind, step,"
+            " detail, created_at) values (%s, %s, %s, %s, %s, %s, %s)",
+            (BATCH_ID, L, at, kind, step, Jsonb(detail), at + HOUR),
+        )
 
 
 def _score(connection: Built, as_of: dt.datetime, tier: str) -> None:
@@ -129,13 +153,29 @@ def test_the_engines_own_deeds_are_events(built: Built) -> None:
     found = rows(
         built,
         "select event_type, lead_id, outcome, occurred_at from intermediate.int_lead_timeline"
-        " where source_system = 'leadengine' order by 1, 4",
+        " where event_type in ('enrolled', 'held_out', 'score_tier_changed') order by 1, 4",
     )
     assert found == [
         ("enrolled", LEAD, "s", NOW),
         ("held_out", f"{L}:won", "s", NOW),
         ("score_tier_changed", LEAD, "cold", NOW),
         ("score_tier_changed", LEAD, "hot", NOW + HOUR / 2),
+    ]
+
+
+def test_every_step_of_a_sequence_is_an_event_known_when_it_was_noted(built: Built) -> None:
+    found = rows(
+        built,
+        "select event_type, outcome, occurred_at, known_at from intermediate.int_lead_timeline"
+        f" where lead_id = '{LEAD}' and (event_type like 'step%' or event_type like 'sequence%')"
+        " order by occurred_at, event_type",
+    )
+    half = NOW + HOUR / 2
+    assert found == [
+        ("step_sent", "s:1", NOW, NOW + HOUR),
+        ("sequence_branched", "s:1:3", half, half + HOUR),
+        ("step_queued", "s:3", half, half + HOUR),
+        ("sequence_stopped", "s:3:reply", NOW + HOUR, NOW + 2 * HOUR),
     ]
 
 

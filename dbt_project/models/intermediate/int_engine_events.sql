@@ -4,6 +4,12 @@ with batch_items as (
 
 ),
 
+journey_notes as (
+
+    select * from {{ ref('stg_ops__enrollment_events') }}
+
+),
+
 tier_changes as (
 
     select * from {{ ref('stg_ml__tier_changes') }}
@@ -40,6 +46,28 @@ enrollments as (
 
 ),
 
+journeys as (
+
+    -- That the first step was planned is the enrollment above.
+    select
+        lead_id,
+        location_id,
+        case
+            when kind in ('completed', 'stopped') then 'sequence_' || kind
+            when kind = 'branch' then 'sequence_branched'
+            else 'step_' || kind
+        end as event_type,
+        cast(null as text) as channel,
+        sequence_name || ':' || cast(step as text) || coalesce(':' || detail, '') as outcome,
+        enrollment_event_id as source_row_id,
+        '' as event_version,
+        occurred_at,
+        known_at
+    from journey_notes
+    where kind != 'enrolled'
+
+),
+
 scores as (
 
     select
@@ -59,6 +87,8 @@ scores as (
 events as (
 
     select * from enrollments
+    union all
+    select * from journeys
     union all
     select * from scores
 

@@ -26,6 +26,8 @@ _ASSET_NAMES = {
     ("ops", "sends"): "send_history",
     ("ops", "batches"): "batch_history",
     ("ops", "batch_items"): "batch_item_history",
+    ("ops", "enrollments"): "enrollment_history",
+    ("ops", "enrollment_events"): "enrollment_event_history",
     ("ops", "consent_logs"): "consent_history",
 }
 
@@ -57,6 +59,8 @@ histories = [
         ("ops", "sends", "activation"),
         ("ops", "batches", "activation"),
         ("ops", "batch_items", "activation"),
+        ("ops", "enrollments", "activation"),
+        ("ops", "enrollment_events", "activation"),
         ("ops", "consent_logs", "activation"),
     )
 ]
