@@ -151,7 +151,9 @@ def too_many(case: Case, channel: str, states: set[str]) -> bool:
     if case.now.date() >= HOUSE_RULES_SINCE and (of_20_hours >= 1 or of_the_week >= 3):
         return True
     of_the_day = len([age for age in ages if age < 24])
-    return channel == "sms" and bool(states & {"FL", "OK", "MD"}) and of_the_day >= 3
+    # Maryland's act took effect on the first of January 2024.
+    capped = {"FL", "OK"} | ({"MD"} if case.now.year >= 2024 else set())
+    return channel == "sms" and bool(states & capped) and of_the_day >= 3
 
 
 def places(
