@@ -18,6 +18,8 @@ _WAY_OUT = re.compile(
     r"|\bstop (?:to|2) (?:opt[- ]?out|end|quit|cancel|unsubscribe|stop)\b|\bopt[- ]?out\b|\bSTOP\b",
     re.IGNORECASE,
 )
+# Nearly every message says it in capitals, which is found at once.
+_PLAIN_WAY_OUT = re.compile(r"STOP(?<=\bSTOP)\b")
 _UNSUBSCRIBE_LINK = re.compile(r"https?://\S+/unsubscribe/\S+", re.IGNORECASE)
 _WORD = re.compile(r"[a-z]+")
 
@@ -122,9 +124,9 @@ class ContentCheck:
             if asked.first_only and not is_first:
                 continue
             lacks = None
-            if asked.opt_out and not _WAY_OUT.search(body):
+            if asked.opt_out and not (_PLAIN_WAY_OUT.search(body) or _WAY_OUT.search(body)):
                 lacks = "does not say how to opt out"
-            elif asked.sender and sender and sender.casefold() not in body.casefold():
+            elif asked.sender and sender and not _names(body, sender):
                 lacks = f"does not name the sender, {sender}"
             elif asked.postal_address and postal_address and postal_address not in body:
                 lacks = "does not hold the sender's postal address"
@@ -133,3 +135,7 @@ class ContentCheck:
             if lacks:
                 return Refusal(Reason.WORDING, f"The {channel} {lacks} ({rule.id}).")
         return None
+
+
+def _names(body: str, sender: str) -> bool:
+    return sender in body or sender.casefold() in body.casefold()

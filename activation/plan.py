@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +15,7 @@ from activation.plan_store import DraftPlan
 from activation.rulebook import RuleBook, current_rules
 from activation.senders import Sender, able, location_names, senders
 from activation.sequence import Sequence, load_sequence
-from activation.spending import SpendingLimits
+from activation.spending import Beyond, SpendingLimits
 from activation.templating import Message, TemplateLibrary, lead_variables
 from activation.types import (
     BatchPlan,
@@ -138,7 +137,7 @@ def _decided(
         decision = _once_per_address(candidate, decide(candidate, context), reached)
         if decision.verdict is not Verdict.SUPPRESS and candidate.in_other_sequence:
             decision = _IN_OTHER_SEQUENCE
-        item = limits.judge(writer.item(candidate, decision))
+        item = writer.item(candidate, decision, limits)
         yield item
         if item.decision != Verdict.SUPPRESS.value:
             chosen += 1
@@ -177,42 +176,32 @@ class _Writer:
         self._names = names | {sender.location_id: sender.name for sender in found.values()}
         self._key = secret_key(settings)
 
-    def item(self, candidate: Candidate, decision: Decision) -> PlannedItem:
+    def item(self, candidate: Candidate, decision: Decision, limits: SpendingLimits) -> PlannedItem:
         """The row of a plan for a candidate, with the message where one is to be sent."""
-        item = PlannedItem(
-            lead_id=candidate.lead_id,
-            location_id=candidate.location_id,
-            contact_id=candidate.contact_id,
-            decision=decision.verdict.value,
-            reason_code=decision.reason.value,
-            reason=decision.sentence,
-            score=candidate.score,
-            tier=candidate.tier,
-            rank=candidate.rank,
-            channel=decision.channel.value if decision.channel else None,
-            send_at=decision.send_at,
-            to_address=decision.address,
-        )
         if decision.verdict is not Verdict.SEND or decision.channel is None:
-            return item
+            return _item(candidate, decision)
         message, refused = self._message(candidate, decision.channel)
         if refused is not None:
-            return replace(
-                item,
-                decision=Verdict.SUPPRESS.value,
-                reason_code=refused.reason.value,
-                reason=refused.sentence,
-                send_at=None,
-                to_address=None,
+            return _item(
+                candidate,
+                Decision(
+                    Verdict.SUPPRESS, refused.reason, refused.sentence, channel=decision.channel
+                ),
                 template_id=message.template_id,
                 template_version=message.template_version,
             )
-        return replace(
-            item,
+        charge = limits.charge(decision.channel, message.body)
+        if isinstance(charge, Beyond):
+            return _item(candidate, Decision(Verdict.SUPPRESS, charge.reason, charge.sentence))
+        return _item(
+            candidate,
+            decision,
             template_id=message.template_id,
             template_version=message.template_version,
             subject=message.subject,
             body=message.body,
+            segments=charge.segments,
+            cost_cents=charge.cents,
         )
 
     def _message(self, candidate: Candidate, channel: Channel) -> tuple[Message, Refusal | None]:
@@ -239,6 +228,25 @@ class _Writer:
             postal_address=self._settings.sender_postal_address,
         )
         return message, refused
+
+
+def _item(candidate: Candidate, decision: Decision, **message: Any) -> PlannedItem:
+    """A row of a plan, made once and whole: there are very many."""
+    return PlannedItem(
+        lead_id=candidate.lead_id,
+        location_id=candidate.location_id,
+        contact_id=candidate.contact_id,
+        decision=decision.verdict.value,
+        reason_code=decision.reason.value,
+        reason=decision.sentence,
+        score=candidate.score,
+        tier=candidate.tier,
+        rank=candidate.rank,
+        channel=decision.channel.value if decision.channel else None,
+        send_at=decision.send_at,
+        to_address=decision.address,
+        **message,
+    )
 
 
 def _once_per_address(

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +28,8 @@ _FIELDS = (
     "send_at", "to_address", "template_id", "template_version", "subject", "body", "segments",
     "cost_cents", "score", "tier", "rank",
 )  # fmt: skip
+_VALUES = attrgetter(*_FIELDS)
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(slots=True)
@@ -78,9 +81,9 @@ class DraftPlan:
 
             def store(item: PlannedItem) -> None:
                 self._count(item)
-                values = [getattr(item, name) for name in _FIELDS]
+                values = _VALUES(item)
                 if item.contact_id is None:
-                    values[2] = item.lead_id.split(":", 1)[-1]
+                    values = (*values[:2], item.lead_id.split(":", 1)[-1], *values[3:])
                 copy.write_row((self.batch_id, *values))
 
             yield store
@@ -166,7 +169,7 @@ def _item_digest(item: PlannedItem) -> bytes:
         item.template_id, item.template_version, item.subject, item.body,
         item.send_at.isoformat() if item.send_at else None,
     ]  # fmt: skip
-    return hashlib.sha256(json.dumps(row, separators=(",", ":")).encode()).digest()
+    return hashlib.sha256(_ENCODE(row).encode()).digest()
 
 
 def read_items(database: Database, batch_id: UUID) -> list[PlannedItem]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from activation.carriers import carrier_class
 from activation.segments import segment_count
-from activation.types import Channel, PlannedItem, PlanRequest, Reason, Verdict
+from activation.types import Channel, PlanRequest, Reason
 from leadengine.settings import Settings
 from warehouse.database import Database
 
@@ -27,9 +27,25 @@ where
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a message costs; ``segments`` is None for an email."""
+
+    segments: int | None
+    cents: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """The limit that a message would go beyond, and a sentence about it."""
+
+    reason: Reason
+    sentence: str
+
+
 @dataclass(slots=True)
 class SpendingLimits:
-    """Prices each message of a plan, and takes out those beyond the budget or the quota.
+    """Prices each message of a plan, and tells which are beyond the budget or the quota.
 
     The quota counts every text, since the carrier of a number is not known.
 
@@ -66,41 +82,21 @@ class SpendingLimits:
             segments_left=quota,
         )
 
-    def judge(self, item: PlannedItem) -> PlannedItem:
-        """The item with its cost; suppressed where it would go beyond a limit."""
-        if item.decision != Verdict.SEND.value or item.body is None:
-            return item
-        segments = segment_count(item.body) if item.channel == Channel.SMS.value else None
+    def charge(self, channel: Channel, body: str) -> Charge | Beyond:
+        """Takes a message's cost from what is left, or says what it would go beyond."""
+        segments = segment_count(body) if channel is Channel.SMS else None
         cost = self.email_cents if segments is None else self.text_cents * segments
         if self.budget_cents is not None and self.spent_cents + cost > self.budget_cents:
-            return _without_message(
-                item,
+            return Beyond(
                 Reason.BUDGET,
                 f"The batch's budget of ${self.budget_cents / 100:,.2f} is spent on better leads.",
             )
         if segments is not None and self.segments_left is not None:
             if segments > self.segments_left:
-                return _without_message(
-                    item,
+                return Beyond(
                     Reason.CARRIER_QUOTA,
                     "Carriers take no more texts today from a brand of this 10DLC class.",
                 )
             self.segments_left -= segments
         self.spent_cents += cost
-        return replace(item, segments=segments, cost_cents=cost)
-
-
-def _without_message(item: PlannedItem, reason: Reason, sentence: str) -> PlannedItem:
-    return replace(
-        item,
-        decision=Verdict.SUPPRESS.value,
-        reason_code=reason.value,
-        reason=sentence,
-        channel=None,
-        send_at=None,
-        to_address=None,
-        template_id=None,
-        template_version=None,
-        subject=None,
-        body=None,
-    )
+        return Charge(segments, cost)

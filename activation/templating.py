@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,10 @@ class TemplateLibrary:
     def _fill(self, name: str, source: str, values: dict[str, str]) -> str:
         try:
             if source not in self._compiled:
-                self._compiled[source] = self._environment.from_string(source)
+                template = self._environment.from_string(source)
+                # Jinja's own is a chain of dicts, which every rendering walks in Python.
+                template.globals = dict(template.globals)
+                self._compiled[source] = template
             return self._compiled[source].render(values).strip("\n")
         except TemplateError as error:
             raise TemplateProblem(
@@ -301,6 +305,7 @@ def _linked(line: str) -> Markup:
     return Markup("").join(parts)
 
 
+@lru_cache(maxsize=8192)
 def friendly_name(value: str | None) -> str | None:
     """A first name fit to greet with, or None where what the CRM holds is no name.
 
