@@ -23,9 +23,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import gammaln
-from scipy.stats import binomtest
 
 ALPHA = 0.05
 WINDOW_DAYS = 60
@@ -133,6 +131,9 @@ def exact_interval(
     Returns:
         Both ends, in share of leads; None where all or nobody converted.
     """
+    # Takes a second to import, which every process of Dagster would pay.
+    from scipy.optimize import brentq
+
     converted = send_converted + holdout_converted
     if not 0 < converted < send + holdout or not send or not holdout:
         return None
@@ -229,6 +230,8 @@ def mean_interval(
 
 def sample_ratio_p(send: int, holdout: int, share: float) -> float:
     """Two-sided exact binomial probability of a split as far from ``share`` as this one."""
+    from scipy.stats import binomtest
+
     total = send + holdout
     if not total or not 0 < share < 1:
         return 1.0

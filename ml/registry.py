@@ -18,7 +18,6 @@ from leadengine.settings import Settings
 from ml import tracking
 from ml.evaluation import Metrics
 from ml.model import MODEL_FILE, LeadModel
-from ml.plots import calibration_plot, gain_plot, precision_recall_plot, slice_plot
 from ml.schema import EMPTY, FIRST_LEVEL, Matrix
 from warehouse.database import Database
 
@@ -51,6 +50,9 @@ class Evidence:
 
     def write_plots(self, folder: Path) -> tuple[Path, ...]:
         """Calibration, gain, precision-recall and one per slicing column, as PNG."""
+        # Matplotlib takes a second to import, and only training draws.
+        from ml.plots import calibration_plot, gain_plot, precision_recall_plot, slice_plot
+
         folder.mkdir(parents=True, exist_ok=True)
         label, score = self.label, self.score
         return (

@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'lead_training_set'}}}) }}
+
 -- Leads that share a phone or an email are one person to a split, whatever location they are in.
 with addresses as (
 

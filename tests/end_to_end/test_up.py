@@ -46,7 +46,7 @@ class Stack:
                 stderr=output,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 150
+        deadline = time.monotonic() + 250
         while "Ctrl-C stops everything" not in self.log.read_text():
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline, self.log.read_text()
@@ -86,7 +86,7 @@ def keep(page: Page, name: str) -> None:
         page.screenshot(path=IMAGES / name)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)  # the first test waits for the run and for the stack
 def test_every_part_answers(stack: Stack) -> None:
     assert httpx.get(f"{stack.url('SERVICE')}/health/ready").json() == {"status": "ready"}
     assert httpx.get(f"{stack.url('DAGSTER')}/server_info").is_success
