@@ -2,6 +2,7 @@
 
 import os
 import socket
+from pathlib import Path
 
 import dagster as dg
 import psutil
@@ -41,6 +42,14 @@ def prepare_dagster_home(settings: Settings, database: Database) -> dict[str, st
         "DAGSTER_HOME": str(home),
         _URL_VARIABLE: database.sqlalchemy_url(driver="psycopg2", schema="dagster"),
     }
+
+
+def write_workspace(settings: Settings, code_socket: Path) -> Path:
+    """Writes the workspace of processes that share one code server, and returns its path."""
+    server = {"socket": str(code_socket), "location_name": "leadengine"}
+    path = settings.home / "dagster" / "workspace.yaml"
+    path.write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}), "utf-8")
+    return path
 
 
 def open_instance(settings: Settings, database: Database) -> dg.DagsterInstance:

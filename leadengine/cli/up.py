@@ -2,8 +2,10 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +38,7 @@ class Service:
     arguments: list[str]
     url: str | None = None
     health: str | None = None
+    socket: Path | None = None
     environment: dict[str, str] = field(default_factory=dict)
 
 
@@ -49,22 +52,27 @@ def up() -> None:
         (settings.docs_port, "DOCS_PORT"),
     ):
         require_free_port(port, name)
-    with provider_settings(settings) as resolved:
-        services = list(_services(settings, database))
+    # A path of its own: that of a socket may not pass 107 characters.
+    with (
+        provider_settings(settings) as resolved,
+        tempfile.TemporaryDirectory(prefix="leadengine-code-") as sockets,
+    ):
+        services = list(_services(settings, database, Path(sockets) / "dagster"))
         logs = settings.home / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         with _running(services, logs) as processes:
-            _wait_until_healthy(services, processes, logs)
+            for service in services:
+                _wait_until_healthy(service, processes, logs)
             if resolved.uses_sandbox:
                 _take_webhooks(resolved)
             _print_addresses(services, resolved, logs)
             _watch(processes, logs)
 
 
-def _services(settings: Settings, database: Database) -> Iterator[Service]:
+def _services(settings: Settings, database: Database, code_socket: Path) -> Iterator[Service]:
     from ml.tracking import artifact_root, backend_store_uri
     from orchestration.docs import write_index
-    from orchestration.instance import prepare_dagster_home
+    from orchestration.instance import prepare_dagster_home, write_workspace
 
     bin_dir = Path(sys.executable).parent
     dagster = prepare_dagster_home(settings, database)
@@ -77,10 +85,20 @@ def _services(settings: Settings, database: Database) -> Iterator[Service]:
         health=f"{service}/health/live",
     )  # fmt: skip
     yield Service("worker", [sys.executable, "-m", "leadengine", "worker"])
+    # One server of our code for the pages and the daemon, which would each start their own
+    # otherwise, the daemon a new one every minute.
+    workspace = str(write_workspace(settings, code_socket))
+    yield Service(
+        "dagster code",
+        [str(bin_dir / "dagster"), "code-server", "start", "-m", "orchestration.definitions",
+         "-d", str(_ROOT), "--socket", str(code_socket)],
+        socket=code_socket,
+        environment=dagster,
+    )  # fmt: skip
     web = f"http://localhost:{settings.dagster_port}"
     yield Service(
         "dagster",
-        [str(bin_dir / "dagster-webserver"), "-w", str(_ROOT / "workspace.yaml"),
+        [str(bin_dir / "dagster-webserver"), "-w", workspace,
          "-h", "127.0.0.1", "-p", str(settings.dagster_port)],
         url=web,
         health=f"{web}/server_info",
@@ -88,7 +106,7 @@ def _services(settings: Settings, database: Database) -> Iterator[Service]:
     )  # fmt: skip
     yield Service(
         "dagster daemon",
-        [str(bin_dir / "dagster-daemon"), "run", "-w", str(_ROOT / "workspace.yaml")],
+        [str(bin_dir / "dagster-daemon"), "run", "-w", workspace],
         environment=dagster,
     )
     write_index(settings)
@@ -133,6 +151,8 @@ def _running(services: list[Service], logs: Path) -> Iterator[dict[str, subproce
                     start_new_session=True,
                     preexec_fn=die_with_parent,
                 )
+            if service.socket is not None:  # those after it look for it when they start
+                _wait_until_healthy(service, processes, logs)
         yield processes
     finally:
         for process in processes.values():
@@ -152,25 +172,31 @@ def _log_file(logs: Path, name: str) -> Path:
 
 
 def _wait_until_healthy(
-    services: list[Service], processes: dict[str, subprocess.Popen[bytes]], logs: Path
+    service: Service, processes: dict[str, subprocess.Popen[bytes]], logs: Path
 ) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    for service in services:
-        console.print(f"Starting {service.name} ...")
-        while service.health is not None and not _answers(service.health):
-            _require_alive(service.name, processes[service.name], logs)
-            if time.monotonic() > deadline:
-                raise LeadEngineError(
-                    f"{service.name} did not answer within {_START_SECONDS} s.",
-                    remedy=f"Read the end of {_log_file(logs, service.name)}.",
-                )
-            time.sleep(0.3)
+    waiting = False
+    while not _answers(service):
+        if not waiting:
+            console.print(f"Starting {service.name} ...")
+            waiting = True
+        _require_alive(service.name, processes[service.name], logs)
+        if time.monotonic() > deadline:
+            raise LeadEngineError(
+                f"{service.name} did not answer within {_START_SECONDS} s.",
+                remedy=f"Read the end of {_log_file(logs, service.name)}.",
+            )
+        time.sleep(0.3)
 
 
-def _answers(url: str) -> bool:
+def _answers(service: Service) -> bool:
+    """Whether the service can be used; one that listens to nobody always can."""
     try:
-        return httpx.get(url, timeout=2).is_success
-    except httpx.TransportError:
+        if service.socket is not None:
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(str(service.socket))
+        return service.health is None or httpx.get(service.health, timeout=2).is_success
+    except (OSError, httpx.TransportError):
         return False
 
 
