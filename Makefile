@@ -43,7 +43,7 @@ test: install ## the test suite with coverage
 	@$(BIN)/python -m pytest -m "not slow" $(PARALLEL) --cov --cov-report=term
 
 test-slow: install ## what takes longer than the suite allows; CI runs it as well
-	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest -m slow $(PARALLEL)
 
 check: install ## format, lint, types, import contracts, SQL lint, secrets scan
 	$(BIN)/ruff format --check .

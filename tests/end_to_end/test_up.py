@@ -45,6 +45,8 @@ class Stack:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                # As from a terminal; a suite that runs in the background would pass on its own.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         deadline = time.monotonic() + 250
         while "Ctrl-C stops everything" not in self.log.read_text():
