@@ -1,6 +1,7 @@
 """The service: ``uvicorn service.app:create_app --factory``."""
 
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
@@ -9,7 +10,7 @@ from fastapi.responses import JSONResponse
 from leadengine.errors import LeadEngineError
 from leadengine.log import configure_logging
 from leadengine.settings import Settings, get_settings
-from ml.online import OnlineScorer
+from ml.online import CONNECTIONS, OnlineScorer
 from providers.connection import resolve_settings
 from service.routes import health, scores, unsubscribe, webhooks
 from service.timing import Timing
@@ -34,7 +35,10 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
         app.state.settings = used
         app.state.database = database or open_database(used)
         upgrade(app.state.database)
-        with OnlineScorer(app.state.database, used) as app.state.scorer:
+        with (
+            OnlineScorer(app.state.database, used) as app.state.scorer,
+            ThreadPoolExecutor(CONNECTIONS, "scores") as app.state.scoring_threads,
+        ):
             yield
         app.state.database.engine.dispose()
 

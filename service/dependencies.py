@@ -9,7 +9,6 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Request
 
 from leadengine.settings import Settings
-from ml.online import OnlineScorer
 from warehouse.database import Database
 
 _LOOPBACK = {"127.0.0.1", "::1", "testclient"}
@@ -23,11 +22,7 @@ async def _database(request: Request) -> Database:
     return request.app.state.database  # type: ignore[no-any-return]
 
 
-async def _scorer(request: Request) -> OnlineScorer:
-    return request.app.state.scorer  # type: ignore[no-any-return]
-
-
-async def _authorised(request: Request) -> None:
+def authorise(request: Request) -> None:
     """Lets in who bears the API token; without one configured, only callers on this machine."""
     token = request.app.state.settings.api_token
     if token is None:
@@ -42,5 +37,3 @@ async def _authorised(request: Request) -> None:
 
 SettingsDependency = Annotated[Settings, Depends(_settings)]
 DatabaseDependency = Annotated[Database, Depends(_database)]
-ScorerDependency = Annotated[OnlineScorer, Depends(_scorer)]
-Authorised = Depends(_authorised)

@@ -1,19 +1,28 @@
 """One lead's score, now."""
 
+import asyncio
+
 import orjson
-from fastapi import APIRouter, HTTPException, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 
 from ml.online import UnknownLeadError
-from service.dependencies import Authorised, ScorerDependency
+from service.dependencies import authorise
 
 router = APIRouter(prefix="/api", tags=["scores"])
 
 
-@router.post("/leads/{lead_id}/score", dependencies=[Authorised])
-def score(lead_id: str, scorer: ScorerDependency) -> Response:
-    """Computes the lead's features, scores them with the champion, and stores the score."""
+@router.post("/leads/{lead_id}/score")
+async def score(lead_id: str, request: Request) -> Response:
+    """Computes the lead's features, scores them with the champion, and stores the score.
+
+    Threads of its own: they are as many as the scorer has connections, and no slow route is before
+    a score in their queue.
+    """
+    authorise(request)
+    state = request.app.state
+    loop = asyncio.get_running_loop()
     try:
-        answer = scorer.score(lead_id)
+        answer = await loop.run_in_executor(state.scoring_threads, state.scorer.score, lead_id)
     except UnknownLeadError as error:
         raise HTTPException(404, error.message) from error
     # A hundred features through FastAPI's own encoder take longer than the score itself.
