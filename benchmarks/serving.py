@@ -1,7 +1,7 @@
 """Times scoring: one lead in process and over HTTP, and a million leads in one run.
 
-    python benchmarks/serving.py                              1,000,000 leads in the batch; 8 minutes
-    python benchmarks/serving.py --leads 50000 --online-leads 2000 --seconds 5     small
+    python benchmarks/serving.py                        1,000,000 leads in the batch; 8 minutes
+    python benchmarks/serving.py --leads 50000 --online-leads 2000 --seconds 5           small
 
 The warehouse behind it is the project's own: generated history (``benchmarks/warehouse.py``,
 simulated people), built by dbt; the champion is trained on its training set. The labels of that
