@@ -14,11 +14,12 @@ import json
 import os
 import platform
 import resource
+import shutil
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -179,21 +180,40 @@ def chaos(messages: int, kills: int, seeds: int) -> list[Line]:
     return lines
 
 
-def others() -> list[Line]:
-    """Whether tools that send rows to an API are installed, to be compared with."""
-    found = {"drt-core": find_spec("drt"), "dlt": find_spec("dlt")}
-    return [
+def others(messages: int, kills: int) -> list[Line]:
+    """The same number of messages by the engine, by dlt, and by drt where it is installed."""
+    from benchmarks.rivals import push_with_dlt, push_with_drt
+
+    found: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as folder, world(Path(folder), messages * 2 + 200) as made:
+        made_plan = made.plan(messages, override="benchmark")
+        made.approve(made_plan)
+        home = made.home
+        weather = Weather(
+            made.database, made.settings, made_plan.batch_id, made.clock.now(),
+            lambda: restart_database(home),
+        )  # fmt: skip
+        found["the engine"] = weather.run(Storm(kills, 0, 0, seed=1, workers=1)).as_dict()
+        found[f"dlt {version('dlt')}"] = push_with_dlt(made, messages, kills, 1).as_dict()
+        program = os.environ.get("DRT") or shutil.which("drt")
+        if program:
+            found["drt"] = push_with_drt(made, program, messages, kills, 1).as_dict()
+    lines = [
         Line(
             "others",
-            name,
-            "installed, and has no destination for messages to measure"
-            if spec
-            else "not installed",
-            "",
-            {"installed": spec is not None},
+            f"{name}: {messages:,} messages, {told['kills']} kills, 5 % of the answers lost",
+            f"{told['duplicates']} twice, {told['lost']} lost, {told['seconds']:.0f} s"
+            + ("" if told.get("says_done", True) else ", not done by then"),
+            "0, 0 (the engine)" if name == "the engine" else "",
+            told,
         )
-        for name, spec in found.items()
+        for name, told in found.items()
     ]
+    if not program:
+        lines.append(
+            Line("others", "drt", "not installed: set DRT to its program to have it run", "", {})
+        )
+    return lines
 
 
 def main() -> None:
@@ -215,7 +235,7 @@ def main() -> None:
         "throughput": lambda: throughput(2_000 if small else 10_000),
         "limits": lambda: limits(20 if small else 60),
         "plan": lambda: plan(20_000 if small else 100_000),
-        "others": others,
+        "others": lambda: others(500 if small else 3_000, 5 if small else 10),
     }
     lines = [line for name in wanted for line in sections[name]()]
     table = Table("section", "what", "value", "aim")
