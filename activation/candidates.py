@@ -10,18 +10,14 @@ import psycopg
 from psycopg.rows import dict_row
 
 from activation.audience import Audience
+from activation.marts import reading_marts
 from activation.queries import load_sql
 from activation.rulebook import RuleBook
 from activation.types import Candidate, Channel, ChannelState, ConsentRow
-from leadengine.errors import LeadEngineError
 
 _FACTS = (
     "first_name", "assigned_agent_name", "city", "lead_intent", "beds", "property_type",
 )  # fmt: skip
-
-
-class MartsMissingError(LeadEngineError):
-    """The marts that activation reads have not been built."""
 
 
 def read_candidates(
@@ -51,17 +47,14 @@ def read_candidates(
         "lead_ids": lead_ids,
         "cap_window": rules.cap_window(),
     }
-    try:
-        with connection.cursor(name="candidates", row_factory=dict_row) as cursor:
-            cursor.itersize = 1000
-            cursor.execute(load_sql("candidates"), parameters)
-            for row in cursor:
-                yield _candidate(row), int(row["audience_size"])
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
-        raise MartsMissingError(
-            f"The leads' priorities have not been built: {str(error).splitlines()[0]}.",
-            remedy="Run `leadengine run`, or the full_refresh job, first.",
-        ) from error
+    with (
+        reading_marts(),
+        connection.cursor(name="candidates", row_factory=dict_row) as cursor,
+    ):
+        cursor.itersize = 1000
+        cursor.execute(load_sql("candidates"), parameters)
+        for row in cursor:
+            yield _candidate(row), int(row["audience_size"])
 
 
 def _candidate(row: dict[str, Any]) -> Candidate:

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 
 from activation.audit import audit
+from activation.marts import reading_marts
 from activation.queries import load_sql
 from activation.types import SyncReport
 from leadengine.clock import Clock, SystemClock
@@ -31,9 +32,12 @@ def sync_consent(database: Database, clock: Clock | None = None) -> SyncReport:
     """Copies the warehouse's consent events into ``ops.consent_logs``, each once.
 
     Rows are only ever added; an event already there, by its evidence key, is left as it is.
+
+    Raises:
+        MartsMissingError: the warehouse has not been built.
     """
     now = (clock or SystemClock()).now()
-    with database.connect() as connection:
+    with reading_marts(), database.connect() as connection:
         seen_row = connection.execute("select count(*) from marts.fct_consent_events").fetchone()
         cursor = connection.execute(load_sql("sync_consent"), {"recorded_by": "consent_sync"})
         added, seen = cursor.rowcount, int(seen_row[0]) if seen_row else 0

@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from activation.declared import read_declared
 from activation.journey import EventKind, JourneyEvent
 from activation.journey_events import read_events
+from activation.marts import reading_marts
 from activation.queries import load_sql
 from activation.simulate import Consent, History
 from activation.types import Channel
@@ -98,8 +99,9 @@ def lead_history(connection: psycopg.Connection, lead_id: str, since: datetime) 
 
     Raises:
         HistoryError: there is no such lead.
+        MartsMissingError: the warehouse has not been built.
     """
-    with connection.cursor(row_factory=dict_row) as cursor:
+    with reading_marts(), connection.cursor(row_factory=dict_row) as cursor:
         lead = cursor.execute(load_sql("lead_history"), {"lead_id": lead_id}).fetchone()
     if lead is None:
         raise HistoryError(

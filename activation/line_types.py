@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from activation.marts import reading_marts
 from leadengine.clock import Clock
 from leadengine.log import get_logger
 from leadengine.settings import Settings
@@ -44,7 +45,7 @@ def look_up_lines(
     """
     if not settings.line_type_lookups:
         return LineReport(0, 0, 0, 0)
-    with database.connect() as connection:
+    with reading_marts(), database.connect() as connection:
         wanted = [
             str(row[0])
             for row in connection.execute(

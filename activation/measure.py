@@ -13,12 +13,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import psycopg
 from psycopg.rows import dict_row
 
 from activation import sequential
 from activation.approve import BatchError
-from activation.candidates import MartsMissingError
+from activation.marts import reading_marts
 from activation.queries import load_sql
 from activation.verdict import Finding, say
 from leadengine.clock import Clock
@@ -144,15 +143,10 @@ def measure_batch(database: Database, batch_id: UUID, clock: Clock) -> Measureme
             raise BatchError(
                 f"There is no batch {batch_id}.", remedy="`leadengine batch plan` plans one."
             )
-        try:
+        with reading_marts():
             rows = cursor.execute(
                 load_sql("measure"), {"batch_id": batch_id, "window": CONVERSION_WINDOW}
             ).fetchall()
-        except psycopg.errors.UndefinedTable as error:
-            raise MartsMissingError(
-                f"The marts have not been built: {str(error).splitlines()[0]}.",
-                remedy="Run `leadengine run`, or the full_refresh job, first.",
-            ) from error
     return judge(batch_id, batch, rows, now)
 
 

@@ -20,7 +20,6 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from activation.audit import audit
-from activation.candidates import MartsMissingError
 from activation.crm_actions import GRACE, ActionReport, act_in_location, is_gone
 from activation.crm_edits import (
     KEPT,
@@ -34,6 +33,7 @@ from activation.crm_edits import (
 from activation.crm_fields import crm_fields
 from activation.crm_halt import add_error, halt_if_refused
 from activation.crm_tags import CLOSED, TIER_TAGS, write_tags
+from activation.marts import reading_marts
 from activation.queries import load_sql
 from activation.types import WritebackReport
 from leadengine.clock import Clock, SystemClock
@@ -168,15 +168,13 @@ def _quiet(_count: int) -> None:
 
 
 def _targets(database: Database, tiers: Iterable[str]) -> list[Target]:
-    try:
-        with database.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            rows = cursor.execute(load_sql("writeback_targets"), {"tiers": list(tiers)}).fetchall()
-            edited = loaded_edits(connection)
-    except psycopg.errors.UndefinedTable as error:
-        raise MartsMissingError(
-            f"The leads' priorities have not been built: {str(error).splitlines()[0]}.",
-            remedy="Run `leadengine run`, or the full_refresh job, first.",
-        ) from error
+    with (
+        reading_marts(),
+        database.connect() as connection,
+        connection.cursor(row_factory=dict_row) as cursor,
+    ):
+        rows = cursor.execute(load_sql("writeback_targets"), {"tiers": list(tiers)}).fetchall()
+        edited = loaded_edits(connection)
     return [_target(row, (row["location_id"], row["contact_id"]) in edited) for row in rows]
 
 

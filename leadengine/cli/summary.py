@@ -26,6 +26,7 @@ select
     leads.assigned_agent_name as agent,
     priorities.score,
     priorities.tier,
+    priorities.expected_value_cents / 100.0 as worth,
     priorities.reasons
 from marts.lead_priorities as priorities
 inner join marts.dim_leads as leads on priorities.lead_id = leads.lead_id
@@ -121,13 +122,15 @@ def print_summary(
 
 def _print_hottest(out: Console, database: Database) -> None:
     table = Table(
-        "", "lead", "agent", "score", "tier", "why", title="The ten hottest leads", box=SIMPLE_HEAD
-    )
+        "", "lead", "agent", "worth", "score", "tier", "why",
+        title="The ten hottest leads, by what acting on each is expected to bring",
+        box=SIMPLE_HEAD,
+    )  # fmt: skip
     for row in _rows(database, _HOTTEST):
         why = "; ".join(reason["sentence"] for reason in row["reasons"][:3])
         table.add_row(
             str(row["rank"]), row["name"] or "(no name)", row["agent"] or "",
-            f"{row['score']:.0%}", row["tier"], why,
+            f"${row['worth']:,.0f}", f"{row['score']:.0%}", row["tier"], why,
         )  # fmt: skip
     out.print(table)
 
