@@ -14,9 +14,14 @@ import json
 import os
 import platform
 import random
+import sys
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+# This checkout's packages; beside this file lies a module that has the name of one.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from activation.decide import DecisionContext, decide
 from activation.fair_housing import check
