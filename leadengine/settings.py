@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from leadengine.errors import SettingsError
+from leadengine.rates import Rate, RateSetting
 
 # Set before any of these libraries is imported, so that none reports home.
 _TELEMETRY_OFF = {
@@ -35,6 +36,8 @@ class LocationConfig(BaseModel):
     token: SecretStr
     from_number: str | None = None
     from_email: str | None = None
+    rate_limit: RateSetting | None = None
+    daily_limit: Annotated[int, Field(ge=100, le=10_000_000)] | None = None
 
 
 class Settings(BaseSettings):
@@ -51,6 +54,8 @@ class Settings(BaseSettings):
     ghl_token: SecretStr | None = None
     ghl_location_id: str | None = None
     ghl_locations: Path | None = None
+    ghl_rate_limit: Annotated[RateSetting, NoDecode] = Rate(100, 10)
+    ghl_daily_limit: Annotated[int, Field(ge=100, le=10_000_000)] = 200_000
     ghl_webhook_public_key: str | None = None
     ghl_webhook_ed25519_public_key: str | None = None
 
@@ -58,6 +63,7 @@ class Settings(BaseSettings):
     twilio_account_sid: str | None = None
     twilio_auth_token: SecretStr | None = None
     twilio_from_number: str | None = None
+    twilio_rate_limit: Annotated[RateSetting, NoDecode] = Rate(250, 10)
     twilio_answers_stop: bool = True
     twilio_lookups_base_url: str = "https://lookups.twilio.com"
     line_type_lookups: bool = False
@@ -70,13 +76,18 @@ class Settings(BaseSettings):
     sendgrid_base_url: str = "https://api.sendgrid.com"
     sendgrid_api_key: SecretStr | None = None
     sendgrid_from_email: str | None = None
+    sendgrid_send_rate_limit: Annotated[RateSetting, NoDecode] = Rate(1_000, 10)
+    sendgrid_read_rate_limit: Annotated[RateSetting, NoDecode] = Rate(600, 60)
+    sendgrid_activity_rate_limit: Annotated[RateSetting, NoDecode] = Rate(6, 60)
     sendgrid_webhook_public_key: str | None = None
 
     apollo_base_url: str = "https://api.apollo.io/api/v1"
     apollo_api_key: SecretStr | None = None
+    apollo_rate_limit: Annotated[RateSetting, NoDecode] = Rate(50, 60)
 
     anthropic_base_url: str = "https://api.anthropic.com"
     anthropic_api_key: SecretStr | None = None
+    anthropic_rate_limit: Annotated[RateSetting, NoDecode] = Rate(50, 60)
 
     mlflow_tracking_uri: str | None = None
     sandbox_url: str | None = None

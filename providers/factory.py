@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from leadengine.errors import SettingsError
 from leadengine.settings import Settings
 from providers.core import RetryPolicy
-from providers.limits import DEFAULT_LIMITS, ProviderLimits, RateLimiter
+from providers.limits import ProviderLimits, RateLimiter, limits_of, location_limits
 
 # The SDKs take a second to import: each client is imported when it is first used.
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ class Clients:
         settings: Settings,
         limiter: RateLimiter,
         *,
-        limits: ProviderLimits = DEFAULT_LIMITS,
+        limits: ProviderLimits | None = None,
         policy: RetryPolicy | None = None,
     ) -> None:
         self._settings = settings
         self.limiter = limiter
-        self._limits = limits
+        self._limits = limits or limits_of(settings)
         self._policy = policy
         self._opened: list[_Closable] = []
 
@@ -57,20 +57,21 @@ class Clients:
         """
         from providers.ghl import GhlClient
 
-        return {
-            location.location_id: self._kept(
+        clients = {}
+        for location in self._settings.locations():
+            burst, daily = location_limits(location, self._limits)
+            clients[location.location_id] = self._kept(
                 GhlClient(
                     self._settings.ghl_base_url,
                     location.token,
                     location.location_id,
                     limiter=self.limiter,
-                    burst_limit=self._limits.ghl,
-                    daily_limit=self._limits.ghl_daily,
+                    burst_limit=burst,
+                    daily_limit=daily,
                     policy=self._policy,
                 )
             )
-            for location in self._settings.locations()
-        }
+        return clients
 
     @cached_property
     def twilio(self) -> TwilioClient:
@@ -199,8 +200,11 @@ def build_clients(
     settings: Settings,
     limiter: RateLimiter,
     *,
-    limits: ProviderLimits = DEFAULT_LIMITS,
+    limits: ProviderLimits | None = None,
     policy: RetryPolicy | None = None,
 ) -> Clients:
-    """The clients for ``settings``, under the limits that ``limiter`` counts."""
+    """The clients for ``settings``, under the limits that ``limiter`` counts.
+
+    ``limits`` stand in for those of the settings.
+    """
     return Clients(settings, limiter, limits=limits, policy=policy)

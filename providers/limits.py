@@ -13,6 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from leadengine.rates import Rate
+from leadengine.settings import LocationConfig, Settings
+
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
@@ -74,6 +77,7 @@ class Pace:
 
 _PACED_SHARE = 0.97
 _PACED_BURST = 0.016
+_DAY = 86_400.0
 MARGIN = 0.95
 """Share of a provider's limit that we use; the rest is for clocks and networks that bunch."""
 
@@ -81,6 +85,8 @@ MARGIN = 0.95
 @dataclass(frozen=True, slots=True)
 class ProviderLimits:
     """The accounts' limits as the providers state them; the clients stay below by the margin.
+
+    These are the defaults of the settings, which :func:`limits_of` reads.
 
     HighLevel: per app and location. Twilio limits concurrency and each number's own send rate
     rather than requests, so its figure is ours. SendGrid: mail send allows far more than this, but
@@ -99,6 +105,34 @@ class ProviderLimits:
 
 
 DEFAULT_LIMITS = ProviderLimits()
+
+
+def limits_of(settings: Settings) -> ProviderLimits:
+    """The accounts' limits as the settings state them."""
+    return ProviderLimits(
+        ghl=_limit(settings.ghl_rate_limit),
+        ghl_daily=RateLimit(settings.ghl_daily_limit, _DAY),
+        twilio=_limit(settings.twilio_rate_limit),
+        sendgrid_send=_limit(settings.sendgrid_send_rate_limit),
+        sendgrid_read=_limit(settings.sendgrid_read_rate_limit),
+        sendgrid_activity=_limit(settings.sendgrid_activity_rate_limit),
+        apollo=_limit(settings.apollo_rate_limit),
+        claude=_limit(settings.anthropic_rate_limit),
+    )
+
+
+def location_limits(
+    location: LocationConfig, limits: ProviderLimits
+) -> tuple[RateLimit, RateLimit]:
+    """HighLevel's limit and daily limit for a location: its own where it states them."""
+    return (
+        limits.ghl if location.rate_limit is None else _limit(location.rate_limit),
+        limits.ghl_daily if location.daily_limit is None else RateLimit(location.daily_limit, _DAY),
+    )
+
+
+def _limit(rate: Rate) -> RateLimit:
+    return RateLimit(rate.requests, float(rate.seconds))
 
 
 class RateLimiter(Protocol):

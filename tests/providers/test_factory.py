@@ -1,11 +1,19 @@
 """The settings decide which clients there are, and what is missing is named."""
 
+from pathlib import Path
+
 import pytest
 
 from leadengine.errors import SettingsError
 from leadengine.settings import load_settings
 from providers.factory import build_clients
-from providers.limits import LocalRateLimiter
+from providers.limits import (
+    DEFAULT_LIMITS,
+    LocalRateLimiter,
+    RateLimit,
+    limits_of,
+    location_limits,
+)
 from tests.providers import clients
 from tests.providers.server import Answer, Server
 
@@ -70,3 +78,43 @@ def test_all_clients_speak_to_the_configured_addresses(server: Server) -> None:
     ]
     with pytest.raises(RuntimeError):
         made.ghl[clients.LOCATION].ping()
+
+
+def test_limits_are_settings_and_a_location_may_have_its_own(tmp_path: Path) -> None:
+    places = tmp_path / "locations.yaml"
+    places.write_text(
+        "- {id: one, token_variable: TOKEN_OF_TESTS}\n"
+        "- {id: two, token_variable: TOKEN_OF_TESTS, rate_limit: 40/10, daily_limit: 1000}\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TOKEN_OF_TESTS", clients.SECRET)
+        patch.setenv("TWILIO_RATE_LIMIT", "500/10")
+        patch.setenv("GHL_RATE_LIMIT", "200 / 20")
+        settings = load_settings(_env_file=None, ghl_locations=places)
+        one, two = settings.locations()
+    limits = limits_of(settings)
+    assert limits.twilio == RateLimit(500, 10.0)
+    assert limits.sendgrid_send == DEFAULT_LIMITS.sendgrid_send
+    assert location_limits(one, limits) == (RateLimit(200, 20.0), RateLimit(200_000, 86_400.0))
+    assert location_limits(two, limits) == (RateLimit(40, 10.0), RateLimit(1_000, 86_400.0))
+
+
+def test_without_settings_the_limits_are_those_that_providers_state() -> None:
+    assert limits_of(load_settings(_env_file=None)) == DEFAULT_LIMITS
+
+
+@pytest.mark.parametrize("wrong", ["fast", "100", "0/10", "100/0", "100001/10", "1/86401", "-1/10"])
+def test_a_rate_that_does_not_fit_is_named(wrong: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TWILIO_RATE_LIMIT", wrong)
+        with pytest.raises(SettingsError, match=r"TWILIO_RATE_LIMIT does not fit: .*rate"):
+            load_settings(_env_file=None)
+
+
+def test_a_location_s_rate_that_does_not_fit_is_named_with_the_entry(tmp_path: Path) -> None:
+    places = tmp_path / "locations.yaml"
+    places.write_text("- {id: one, token_variable: TOKEN_OF_TESTS, rate_limit: often}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TOKEN_OF_TESTS", clients.SECRET)
+        with pytest.raises(SettingsError, match=r"entry 1 .*rate_limit"):
+            load_settings(_env_file=None, ghl_locations=places).locations()
