@@ -116,5 +116,5 @@ def test_a_location_s_rate_that_does_not_fit_is_named_with_the_entry(tmp_path: P
     places.write_text("- {id: one, token_variable: TOKEN_OF_TESTS, rate_limit: often}\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOKEN_OF_TESTS", clients.SECRET)
-        with pytest.raises(SettingsError, match=r"entry 1 .*rate_limit"):
+        with pytest.raises(SettingsError, match=r"(?s)entry 1 .*rate_limit"):
             load_settings(_env_file=None, ghl_locations=places).locations()
