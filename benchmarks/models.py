@@ -3,6 +3,7 @@
     python benchmarks/models.py                 repeated 5-fold, three repeats
     python benchmarks/models.py --repeats 1     one repeat
     python benchmarks/models.py --rows 1500     a part of the table, for a quick look
+    python benchmarks/models.py --write         also into docs/model.md
 
 Sections, each a function that returns rows for the table and a dictionary for the JSON line:
 
@@ -37,6 +38,7 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.pages import DOCS, table, write_block  # noqa: E402
 from ml.calibration import sigmoid  # noqa: E402
 from ml.evaluation import Metrics, average_precision, brier, evaluate, paired_difference, roc_auc  # noqa: E402
 from ml.fitting import FitOptions, fit  # noqa: E402
@@ -54,6 +56,7 @@ LEAKY = (
     "Asymmetrique Profile Score",
 )  # fmt: skip
 OURS = "leadengine"
+FIGURE_NAMES = {"roc_auc": "ROC AUC", "brier": "Brier", "average_precision": "average precision"}
 FIGURES = ("roc_auc", "average_precision", "brier", "ece", "lift_at_10pct")
 
 
@@ -183,14 +186,14 @@ def _print(console: Console, result: dict[str, Any]) -> None:
         f"X Education, {education['rows']} rows ({education['distinct']} distinct), "
         f"{education['repeats']} x 5-fold; 95 % intervals"
     )
-    table = Table("model", *FIGURES, title=title)
+    shown = Table("model", *FIGURES, title=title)
     for name, figures in education["models"].items():
         cells = [
             f"{f['value']:.4f} ({f['interval'][0]:.4f}-{f['interval'][1]:.4f})"
             for f in figures.values()
         ]
-        table.add_row(name, *cells)
-    console.print(table)
+        shown.add_row(name, *cells)
+    console.print(shown)
     for figure, found in education["ahead_of_the_best_plain_model"].items():
         low, high = found["interval"]
         console.print(
@@ -205,18 +208,55 @@ def _print(console: Console, result: dict[str, Any]) -> None:
     console.print(f"training: {result['training']['seconds']} s")
 
 
+def markdown(result: dict[str, Any]) -> str:
+    """The figures as the documentation has them."""
+    education, guard = result["x_education"], result["leak_guard"]
+
+    def cell(name: str, found: dict[str, Any]) -> str:
+        digits = 2 if name.startswith("lift") else 3
+        low, high = found["interval"]
+        return f"{found['value']:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+    lines = table(
+        ["model", "ROC AUC", "average precision", "Brier", "ECE", "lift, top tenth"],
+        [
+            [
+                "this engine" if name == OURS else name,
+                *(cell(figure, found) for figure, found in figures.items()),
+            ]
+            for name, figures in education["models"].items()
+        ],
+    )
+    ahead = "; ".join(
+        f"{figure} {found['difference']:+.4f} beside {found['beside']} "
+        f"({found['interval'][0]:+.4f} to {found['interval'][1]:+.4f})"
+        for figure, found in (
+            (FIGURE_NAMES[name], found)
+            for name, found in education["ahead_of_the_best_plain_model"].items()
+        )
+    )
+    return (
+        f"{lines}\n\n{education['rows']:,} leads, {education['distinct']:,} distinct, "
+        f"{education['repeats']} x 5-fold. Paired differences from the best plain model: {ahead}.\n"
+        f"One training on all rows takes {result['training']['seconds']} s on "
+        f"{result['machine']['cpus']} cores. The leak guard named {len(guard['named'])} columns, "
+        f"missed {len(guard['missed'])}, and gave {len(guard['false_alarms'])} false alarms."
+    )
+
+
 def main() -> None:
     """Runs every section."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--rows", type=int, default=0, help="first rows only; 0 is all")
     parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--write", action="store_true", help="write the figures into docs/model.md")
     arguments = parser.parse_args()
     if not arguments.data.exists():
         sys.exit(f"{arguments.data} is not here; give the table with --data.")
     console = Console(width=160)
-    table, label = read_outcome(read_table(arguments.data), TARGET)
-    frame = table.frame
+    leads, label = read_outcome(read_table(arguments.data), TARGET)
+    frame = leads.frame
     if arguments.rows:
         frame, label = frame.head(arguments.rows), label[: arguments.rows]
     result = {
@@ -226,6 +266,8 @@ def main() -> None:
         "machine": {"cpus": os.cpu_count(), "python": platform.python_version()},
     }
     _print(console, result)
+    if arguments.write:
+        write_block(DOCS / "model.md", "x-education", markdown(result))
     print(json.dumps(result))
 
 

@@ -2,6 +2,7 @@
 
     python benchmarks/serving.py                        1,000,000 leads in the batch; 8 minutes
     python benchmarks/serving.py --leads 50000 --online-leads 2000 --seconds 5           small
+    python benchmarks/serving.py --write                also into docs/serving.md
 
 The warehouse behind it is the project's own: generated history (``benchmarks/warehouse.py``,
 simulated people), built by dbt; the champion is trained on its training set. The labels of that
@@ -49,7 +50,11 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.pages import DOCS, write_block  # noqa: E402
+from benchmarks.pages import table as markdown_table  # noqa: E402
+
 RATE = 50.0
+HEADINGS = ["what", "p50 ms", "p95 ms", "p99 ms", "aim"]
 EVENTS_A_LEAD = 10
 PYFUNC_CALLS = 200
 # With conditions that only hold together, so that the champion has trees, as a real one has.
@@ -369,32 +374,47 @@ async def open_loop(port: int, leads: list[str], rate: float) -> list[float]:
     return times
 
 
+def lines_of(figures: dict[str, Any]) -> list[list[str]]:
+    """The lines of the table: what, p50, p95, p99, aim."""
+    aims = {"in process": "p99 2 ms", f"over HTTP, {RATE:.0f} a second": "p99 5 ms"}
+    lines = [
+        [f"one lead, {name}", *(f"{found[p]:.2f}" for p in ("p50", "p95", "p99")),
+         aims.get(name, "")]
+        for name, found in figures.items()
+        if isinstance(found, dict) and "p99" in found
+    ]  # fmt: skip
+    batch, replayed = figures["batch"], figures["replayed"]
+    difference = figures["greatest difference from the registered model"]
+    return [
+        *lines,
+        [
+            f"batch: {batch['leads']:,} leads, reasons for {batch['with_reasons']:,}: "
+            f"{batch['seconds']:.1f} s, {batch['peak_memory_gib']:.2f} GiB",
+            "", "", "", "30 s, 4 GiB for 1,000,000",
+        ],
+        [
+            f"{replayed['scores']:,} stored scores replayed: {replayed['differences']} differ",
+            "", "", "", "none",
+        ],
+        [f"greatest difference from pyfunc: {difference:.1e}", "", "", "", "1e-6"],
+    ]  # fmt: skip
+
+
+def described(figures: dict[str, Any], where: dict[str, Any]) -> str:
+    """What the figures were measured with and on."""
+    return (
+        f"{where['cores']} cores, {where['memory_gib']} GiB, load {where['load_before']} before; a "
+        f"champion of {figures['model']['trees']} trees"
+    )
+
+
 def print_table(console: Console, figures: dict[str, Any], where: dict[str, Any]) -> None:
     """The one table."""
-    table = Table(
-        title=f"Serving; {where['cores']} cores, {where['memory_gib']} GiB,"
-        f" load {where['load_before']} before"
-    )
-    for heading in ("what", "p50 ms", "p95 ms", "p99 ms", "aim"):
+    table = Table(title=f"Serving; {described(figures, where)}")
+    for heading in HEADINGS:
         table.add_column(heading, justify="left" if heading in {"what", "aim"} else "right")
-    aims = {"in process": "p99 2 ms", f"over HTTP, {RATE:.0f} a second": "p99 5 ms"}
-    for name, found in figures.items():
-        if isinstance(found, dict) and "p99" in found:
-            cells = [f"{found[p]:.2f}" for p in ("p50", "p95", "p99")]
-            table.add_row(f"one lead, {name}", *cells, aims.get(name, ""))
-    batch = figures["batch"]
-    table.add_row(
-        f"batch: {batch['leads']:,} leads, reasons for {batch['with_reasons']:,}: "
-        f"{batch['seconds']:.1f} s, {batch['peak_memory_gib']:.2f} GiB",
-        "", "", "", "30 s, 4 GiB for 1,000,000",
-    )  # fmt: skip
-    replayed = figures["replayed"]
-    table.add_row(
-        f"{replayed['scores']:,} stored scores replayed: {replayed['differences']} differ",
-        "", "", "", "none",
-    )  # fmt: skip
-    difference = figures["greatest difference from the registered model"]
-    table.add_row(f"greatest difference from pyfunc: {difference:.1e}", "", "", "", "1e-6")
+    for line in lines_of(figures):
+        table.add_row(*line)
     console.print(table)
 
 
@@ -406,6 +426,7 @@ def main() -> None:
     parser.add_argument("--leads", type=int, default=1_000_000, help="leads of the batch")
     parser.add_argument("--online-leads", type=int, default=8_000, help="leads built by dbt")
     parser.add_argument("--seconds", type=float, default=60.0, help="of requests over HTTP")
+    parser.add_argument("--write", action="store_true", help="write into docs/serving.md")
     parser.add_argument("--score-only", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.score_only:
@@ -435,6 +456,11 @@ def main() -> None:
             serving.database.engine.dispose()
             release_embedded()
     print_table(console, serving.figures, where)
+    if arguments.write:
+        text = markdown_table(HEADINGS, lines_of(serving.figures))
+        write_block(
+            DOCS / "serving.md", "serving", f"{text}\n\n{described(serving.figures, where)}."
+        )
     print(json.dumps({"machine": where} | serving.figures))
 
 

@@ -2,6 +2,7 @@
 
     python benchmarks/uplift.py               64,000 customers of Hillstrom's email experiment
     python benchmarks/uplift.py --rows 8000   a sample of them
+    python benchmarks/uplift.py --write       also into docs/predictions.md
 
 The experiment drew who got an email. Half of the rows train, the other half judge. The policy is
 what the project does with holdouts: learners are compared by Qini on the training half and the best
@@ -29,8 +30,10 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.pages import DOCS, write_block  # noqa: E402
+from benchmarks.pages import table as markdown_table  # noqa: E402
 from ml.schema import infer_schema  # noqa: E402
-from ml.uplift.evidence import Inputs, broken_ties, learn_uplift  # noqa: E402
+from ml.uplift.evidence import AVERAGE, Inputs, broken_ties, learn_uplift  # noqa: E402
 from ml.uplift.learners import LEARNERS, response_model  # noqa: E402
 from ml.uplift.qini import Estimate, average_effect, qini, qini_differences  # noqa: E402
 
@@ -49,6 +52,7 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, default=300)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--write", action="store_true", help="write into docs/predictions.md")
     arguments = parser.parse_args()
     if not arguments.data.is_file():
         sys.exit(f"{arguments.data} is not here; give the experiment's table with --data.")
@@ -77,7 +81,9 @@ def main() -> None:
     rankings["random"] = np.random.default_rng(arguments.seed).random(int(judges.sum()))
     if model is None:
         policy = f"policy: {evidence.verdict}"
-        rankings[policy] = rankings["random"]
+        # Of an average effect each gets a share in proportion to the score; of none, nothing.
+        plain = "proportional" if evidence.verdict == AVERAGE else "random"
+        rankings[policy] = rankings[plain]
     else:
         policy = f"policy ({evidence.chosen})"
         rankings[policy] = broken_ties(model.effects(frame[judges])[0], arguments.seed)
@@ -100,6 +106,27 @@ def main() -> None:
         table.add_row(f"policy less {name}", f"{PER * one.value:+.2f}", shown(one), "")
     console = Console()
     console.print(table)
+    if arguments.write:
+        write_block(
+            DOCS / "predictions.md",
+            "uplift",
+            markdown_table(
+                ["ranking", f"Qini per {PER:,}", "90 % interval"],
+                [
+                    *(
+                        [name, f"{PER * one.value:.2f}", shown(one)]
+                        for name, one in sorted(found.items(), key=lambda item: -item[1].value)
+                    ),
+                    *(
+                        [f"policy less {name}", f"{PER * one.value:+.2f}", shown(one)]
+                        for name, one in ahead.items()
+                    ),
+                ],
+            )
+            + f"\n\n{int(judges.sum()):,} held-out customers of a public email experiment, outcome "
+            f"`{arguments.outcome}`; an email changes it by {PER * effect.value:.1f} of {PER:,} "
+            f"({shown(effect)}). Verdict on the training half: {evidence.verdict}.",
+        )
     console.print(f"Average effect of an email: {PER * effect.value:.1f} ({shown(effect)}).")
     console.print(f"Verdict on the training half: {evidence.verdict}. {evidence.reason}")
     print(

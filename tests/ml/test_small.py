@@ -43,6 +43,20 @@ def test_intervals_of_two_hundred_small_locations_cover_their_rates() -> None:
     assert max(wide) < 0.2
 
 
+def test_intervals_hold_where_small_locations_differ_more_than_large_ones() -> None:
+    """The large ones say that locations hardly differ, and the small ones must not believe them."""
+    covered = []
+    for seed in range(8):
+        random = np.random.default_rng(seed)
+        few = np.arange(200) % 4 == 0
+        strength = np.where(few, 20.0, 120.0)
+        rate = random.beta(0.1 * strength, 0.9 * strength)
+        leads = np.where(few, random.integers(10, 60, 200), random.integers(80, 300, 200))
+        found = location_rates(random.binomial(leads, rate).astype(float), leads * 1.0, PRIOR)
+        covered += ((found.low <= rate) & (rate <= found.high)).tolist()
+    assert 0.87 < np.mean(covered) < 0.93
+
+
 def test_a_location_without_leads_gets_what_the_others_say() -> None:
     alone = location_rates(np.zeros(1), np.zeros(1), PRIOR)
     assert alone.low[0] < 0.03 < 0.25 < alone.high[0]
