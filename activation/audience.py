@@ -32,10 +32,16 @@ class AudienceFilter(BaseModel):
     has_replied: bool | None = None
     age_days_max: int | None = Field(default=None, ge=0)
     no_show_days_max: int | None = Field(default=None, ge=0)
+    won_days_min: int | None = Field(default=None, ge=0)
+    won_days_max: int | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _has_room(self) -> AudienceFilter:
-        for low, high in (("min_score", "max_score"), ("silent_days_min", "silent_days_max")):
+        for low, high in (
+            ("min_score", "max_score"),
+            ("silent_days_min", "silent_days_max"),
+            ("won_days_min", "won_days_max"),
+        ):
             least, most = getattr(self, low), getattr(self, high)
             if least is not None and most is not None and least > most:
                 raise ValueError(f"{low} {least} is above {high} {most}, so nobody belongs")
@@ -54,17 +60,39 @@ class AudienceFilter(BaseModel):
             "has_replied": self.has_replied,
             "age_days_max": self.age_days_max,
             "no_show_days_max": self.no_show_days_max,
+            "won_days_min": self.won_days_min,
+            "won_days_max": self.won_days_max,
         }
 
 
+# Only open leads have a score; only clients a day on which they became that.
+_OF_LEADS = {"tiers", "min_score", "max_score"}
+_OF_CLIENTS = {"won_days_min", "won_days_max"}
+WrittenFor = Literal["leads", "clients"]
+"""Whom a sequence is written for: open leads, or past clients, whose deal is won and who have none
+that is open."""
+
+
 class Audience(BaseModel):
-    """A named group of open leads."""
+    """A named group of open leads, or of past clients.
+
+    Having bought is no consent: clients are decided about by the same rules as leads.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     description: str
+    of: WrittenFor = "leads"
     where: AudienceFilter = AudienceFilter()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Audience:
+        given = set(self.where.model_dump(exclude_none=True))
+        wrong = given & (_OF_LEADS if self.of == "clients" else _OF_CLIENTS)
+        if wrong:
+            raise ValueError(f"{sorted(wrong)[0]} says nothing about {self.of}")
+        return self
 
 
 def audience_names(folder: Path = AUDIENCES_DIR) -> list[str]:

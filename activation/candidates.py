@@ -41,6 +41,7 @@ def read_candidates(
     """
     parameters = {
         **audience.where.parameters(),
+        "written_for": audience.of,
         "as_of": as_of,
         "sequence": sequence,
         "step": step,

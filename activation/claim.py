@@ -190,6 +190,12 @@ def _judge(
 ) -> Decision:
     if not facts["is_known"]:
         return Decision(Verdict.SUPPRESS, Reason.LEAD_CLOSED, "The lead no longer exists.")
+    if facts["is_for_clients"] and not facts["is_open"]:
+        return Decision(
+            Verdict.SUPPRESS,
+            Reason.LEAD_CLOSED,
+            "The person is no past client any more: a deal of theirs is open or undone.",
+        )
     channel = Channel(send["channel"])
     consent = facts["consent"]
     state = ChannelState(

@@ -13,14 +13,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from activation.audience import Audience
+from activation.audience import Audience, WrittenFor
 from activation.audit import audit
 from activation.candidates import read_candidates
 from activation.journey import Advance, Journey, JourneyEvent, Standing, advance, end, not_queued
@@ -42,7 +42,10 @@ _CHUNK = 200
 # noticed that came while nothing was due.
 _SOON = timedelta(minutes=1)
 _LATEST = timedelta(hours=6)
-_EVERYBODY = Audience(name="enrolled", description="whoever is on the way")
+_EVERYBODY: dict[WrittenFor, Audience] = {
+    of: Audience(name="enrolled", description="whoever is on the way", of=of)
+    for of in get_args(WrittenFor)
+}
 
 
 @dataclass(slots=True)
@@ -176,7 +179,9 @@ class _Mover:
             since=min(row["enrolled_at"] for row in due),
             batch_ids={row["batch_id"] for row in due},
         )
-        to_send: dict[tuple[str, int], list[tuple[dict[str, Any], Advance]]] = defaultdict(list)
+        to_send: defaultdict[tuple[str, int, WrittenFor], list[tuple[dict[str, Any], Advance]]] = (
+            defaultdict(list)
+        )
         for row in due:
             own = [
                 event
@@ -187,9 +192,10 @@ class _Mover:
             if moved.send is None:
                 self._keep(connection, row, moved)
             else:
-                to_send[row["sequence"], moved.send].append((row, moved))
-        for (sequence, step), waiting in to_send.items():
-            candidates = self._candidates(connection, sequence, step, waiting)
+                written_for = self._sequence(row).written_for
+                to_send[row["sequence"], moved.send, written_for].append((row, moved))
+        for (sequence, step, written_for), waiting in to_send.items():
+            candidates = self._candidates(connection, sequence, step, written_for, waiting)
             for row, moved in waiting:
                 kept = self._queue(connection, row, moved, step, candidates.get(row["lead_id"]))
                 self._keep(connection, row, kept)
@@ -210,11 +216,12 @@ class _Mover:
         connection: psycopg.Connection,
         sequence: str,
         step: int,
+        written_for: WrittenFor,
         waiting: list[tuple[dict[str, Any], Advance]],
     ) -> dict[str, Candidate]:
         found = read_candidates(
             connection,
-            _EVERYBODY,
+            _EVERYBODY[written_for],
             sequence=sequence,
             step=step,
             as_of=self._now,

@@ -20,7 +20,10 @@ where audience = %s and sequence = %s and approved_at is not null and batch_id !
 order by approved_at desc
 limit 1
 """
-_OPEN_LEADS = "select count(*) from marts.dim_leads where is_open and location_id = any(%s)"
+_OPEN_LEADS = (
+    "select count(*) from marts.dim_leads where location_id = any(%s)"
+    " and case %s when 'clients' then status = 'won' else is_open end"
+)
 
 
 class GuardError(LeadEngineError):
@@ -75,11 +78,12 @@ def check_guards(connection: psycopg.Connection, plan: DraftPlan, guards: Guards
         )
     if messages < guards.min_messages:
         return found
-    row = connection.execute(_OPEN_LEADS, (list(plan.locations),)).fetchone()
+    row = connection.execute(_OPEN_LEADS, (list(plan.locations), plan.written_for)).fetchone()
     open_leads = int(row[0]) if row else 0
     if open_leads and messages / open_leads > guards.max_share_of_open_leads:
+        whom = "clients" if plan.written_for == "clients" else "open leads"
         found.append(
-            f"It writes to {messages / open_leads:.0%} of all open leads at once; "
+            f"It writes to {messages / open_leads:.0%} of all {whom} at once; "
             f"{guards.max_share_of_open_leads:.0%} are allowed."
         )
     last = connection.execute(

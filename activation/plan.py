@@ -82,6 +82,12 @@ def plan_batch(
     channels = _checked_channels(request)
     audience = load_audience(request.audience)
     sequence = load_sequence(request.sequence)
+    if audience.of != sequence.written_for:
+        raise PlanError(
+            f"The sequence {sequence.id!r} is written for {sequence.written_for}, and the audience"
+            f" {audience.name!r} is of {audience.of}.",
+            remedy="Choose an audience of those whom the sequence is written for.",
+        )
     rules = rules or current_rules()
     found = senders(settings, database)
     names = location_names(database)
@@ -101,7 +107,14 @@ def plan_batch(
     )
     limits = SpendingLimits.of(database, settings, request, now)
     plan = DraftPlan(
-        uuid4(), request, sequence.id, [c.value for c in channels], rules.version, now, journey
+        uuid4(),
+        request,
+        sequence.id,
+        [c.value for c in channels],
+        rules.version,
+        now,
+        journey,
+        written_for=sequence.written_for,
     )
     # One connection streams the candidates while another stores the decisions: neither side holds
     # the whole plan in memory.

@@ -46,6 +46,7 @@ class DraftPlan:
     rule_version: str
     now: datetime
     journey: dict[str, Any]
+    written_for: str = "leads"
     audience_size: int = 0
     counts: Counter[str] = field(
         default_factory=lambda: Counter({verdict.value: 0 for verdict in Verdict})

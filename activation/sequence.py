@@ -123,7 +123,11 @@ class Step(BaseModel):
 
 
 class Sequence(BaseModel):
-    """A named run of steps. What ends it for a lead stands in ``stop_on``."""
+    """A named run of steps. What ends it for a lead stands in ``stop_on``.
+
+    ``written_for`` is open leads, or clients: a message goes to nobody who is not that when it is
+    sent.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -131,6 +135,7 @@ class Sequence(BaseModel):
     name: str
     description: str
     purpose: Literal["marketing"] = "marketing"
+    written_for: Literal["leads", "clients"] = "leads"
     stop_on: tuple[StopKind, ...] = ()
     steps: tuple[Step, ...] = Field(min_length=1)
 

@@ -2,10 +2,10 @@
 -- is a person: what was noted under any of the person's records counts.
 with audience as (
     select
-        priorities.lead_id,
-        priorities.location_id,
-        priorities.score,
-        priorities.tier,
+        leads.lead_id,
+        leads.location_id,
+        coalesce(priorities.score, 0.0) as score,
+        coalesce(priorities.tier, 'client') as tier,
         priorities.rank,
         leads.contact_id,
         leads.first_name,
@@ -23,10 +23,24 @@ with audience as (
         leads.lead_intent,
         leads.beds,
         leads.property_type
-    from marts.lead_priorities as priorities
-    inner join marts.dim_leads as leads on priorities.lead_id = leads.lead_id
+    from marts.dim_leads as leads
+    left join marts.lead_priorities as priorities on leads.lead_id = priorities.lead_id
     where
-        leads.is_open
+        -- Clients have no score: theirs is for leads who may still convert.
+        case %(written_for)s::text
+            when 'clients' then leads.status = 'won'
+            else leads.is_open and priorities.lead_id is not null
+        end
+        and (
+            %(won_days_min)s::int is null
+            or leads.closed_at
+            <= %(as_of)s::timestamptz - make_interval(days => %(won_days_min)s::int)
+        )
+        and (
+            %(won_days_max)s::int is null
+            or leads.closed_at
+            >= %(as_of)s::timestamptz - make_interval(days => %(won_days_max)s::int)
+        )
         and (%(tiers)s::text[] is null or priorities.tier = any(%(tiers)s::text[]))
         and (%(min_score)s::float8 is null or priorities.score >= %(min_score)s::float8)
         and (%(max_score)s::float8 is null or priorities.score <= %(max_score)s::float8)

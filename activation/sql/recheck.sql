@@ -9,6 +9,10 @@ with messages as (
         sends.channel,
         sends.to_address,
         coalesce(identities.lead_id, sends.lead_id) as person_id,
+        coalesce(
+            (batches.summary -> 'journey' ->> 'sequence')::jsonb ->> 'written_for' = 'clients',
+            false
+        ) as is_for_clients,
         items.tier as planned_tier,
         items.template_version as planned_template_version,
         -- What was decided when the batch was planned rests on that moment, a later step on its own.
@@ -29,10 +33,15 @@ with messages as (
 select
     messages.send_id,
     messages.person_id,
-    messages.planned_tier,
+    messages.is_for_clients,
+    -- Clients have no tier that could change.
+    case when not messages.is_for_clients then messages.planned_tier end as planned_tier,
     messages.planned_template_version,
     leads.lead_id is not null as is_known,
-    leads.is_open,
+    case
+        when messages.is_for_clients then leads.status = 'won'
+        else leads.is_open
+    end as is_open,
     nullif(leads.lead_id, messages.lead_id) as duplicate_of_lead_id,
     leads.timezone,
     leads.state,

@@ -22,7 +22,7 @@ create table marts.dim_leads (
     is_dnd_all boolean, is_dnd_sms boolean, is_dnd_email boolean, is_dnd_call boolean,
     lead_intent text, price_min_cents bigint, price_max_cents bigint, beds integer, timeline text,
     property_type text, created_at timestamptz, last_inbound_at timestamptz,
-    last_outbound_at timestamptz, known_at timestamptz
+    last_outbound_at timestamptz, known_at timestamptz, closed_at timestamptz
 );
 create table intermediate.int_lead_identities (
     location_id text, record_type text, record_id text, record_lead_id text, lead_id text
