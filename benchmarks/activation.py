@@ -1,9 +1,13 @@
-"""Activation against the sandbox: a storm, throughput, the providers' limits, a big plan.
+"""Activation against the sandbox: a storm, throughput, the providers' limits, a big plan, others.
 
-    python benchmarks/activation.py                       everything, about half an hour
+    python benchmarks/activation.py                       everything, about a quarter of an hour
+    python benchmarks/activation.py --write               also into docs/marketers.md
     python benchmarks/activation.py --small               small sizes, a few minutes
     python benchmarks/activation.py --sections plan,chaos
     python benchmarks/activation.py --seeds 20            the storm once a seed (nightly)
+
+drt (``drt-core[postgres]``) is compared with where it is installed, or where DRT names its program;
+give it an environment of its own.
 
 Prints one table, and one JSON object on the last line. The sandbox and the database run on the
 same cores as the worker; the CPU time of each says what bounds the rate.
@@ -33,6 +37,7 @@ sys.path.insert(0, str(ROOT))
 from activation.dispatch import dispatch_batch  # noqa: E402
 from benchmarks.activation_world import meter, world  # noqa: E402
 from benchmarks.chaos import WIDE_LIMITS, Storm, Weather, restart_database  # noqa: E402
+from benchmarks.pages import DOCS, write_block  # noqa: E402
 from providers.factory import build_clients  # noqa: E402
 from providers.limits import DEFAULT_LIMITS  # noqa: E402
 from warehouse.rate_limits import PostgresRateLimiter  # noqa: E402
@@ -216,19 +221,41 @@ def others(messages: int, kills: int) -> list[Line]:
     return lines
 
 
+def _markdown(lines: list[Line], machine: dict[str, Any]) -> str:
+    rows = ["| measured | seen | aim |", "|---|---|---|"]
+    rows += [
+        f"| {line.what} | {line.value} | {line.aim.replace('>=', 'at least')} |" for line in lines
+    ]
+    [sent] = [line for line in lines if "bound_by" in line.detail]
+    cpu = sent.detail["cpu_ms_per_message"]
+    return "\n".join(
+        [
+            *rows,
+            "",
+            f"The rate of sending is bound by {sent.detail['bound_by']}: a message takes"
+            f" {cpu['worker']} ms of the worker's CPU, {cpu['database']} of the database's and"
+            f" {cpu['sandbox']} of the sandbox's, which runs on the same cores"
+            f" ({machine['cores']} cores, Python {machine['python']}).",
+        ]
+    )
+
+
 def main() -> None:
     """Runs the sections asked for and prints what they found."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--small", action="store_true", help="small sizes")
-    parser.add_argument("--sections", default=",".join(SECTIONS[:4]), help="by comma")
+    parser.add_argument("--sections", default=",".join(SECTIONS), help="by comma")
+    parser.add_argument("--write", action="store_true", help="write into docs/marketers.md")
     parser.add_argument("--seeds", type=int, default=1, help="storms")
     options = parser.parse_args()
     wanted = options.sections.split(",")
     unknown = [name for name in wanted if name not in SECTIONS]
     if unknown:
         parser.error(f"unknown section {unknown[0]}; choose from {', '.join(SECTIONS)}")
+    if options.write and (options.small or len(set(wanted)) < len(SECTIONS)):
+        parser.error("--write takes every section in its full size")
     small = options.small
     sections = {
         "chaos": lambda: chaos(500 if small else 10_000, 5 if small else 50, options.seeds),
@@ -237,7 +264,11 @@ def main() -> None:
         "plan": lambda: plan(20_000 if small else 100_000),
         "others": lambda: others(500 if small else 3_000, 5 if small else 10),
     }
-    lines = [line for name in wanted for line in sections[name]()]
+    lines: list[Line] = []
+    for name in wanted:
+        started = time.monotonic()
+        lines += sections[name]()
+        print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
     table = Table("section", "what", "value", "aim")
     for line in lines:
         table.add_row(line.section, line.what, line.value, line.aim)
@@ -252,6 +283,8 @@ def main() -> None:
         "python": platform.python_version(),
         "load": round(os.getloadavg()[0], 1),
     }
+    if options.write:
+        write_block(DOCS / "marketers.md", "activation", _markdown(lines, machine))
     print(json.dumps({"machine": machine, "results": [vars(line) for line in lines]}, default=str))
 
 

@@ -1,4 +1,4 @@
-"""How many decisions a second one core makes: ``python benchmarks/rules.py [--small]``.
+"""How many decisions a second one core makes: ``python benchmarks/rules.py [--small] [--write]``.
 
 Candidates differ in zone, state, number, consent, lists and history. Of a brokerage's, most live in
 one state and some anywhere with a number from anywhere; "scattered" are people of whom each is
@@ -28,6 +28,7 @@ from activation.fair_housing import check
 from activation.places import states
 from activation.rulebook import current_rules
 from activation.types import Candidate, Channel, ChannelState, ConsentRow
+from benchmarks.pages import DOCS, write_block
 
 _ZONES = ["America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles", None]
 _CHANNELS = [Channel.SMS, Channel.EMAIL]
@@ -82,7 +83,9 @@ def main() -> None:
     """Measures, prints a table and, on the last line, JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="a tenth of the size")
-    size = 2_000 if parser.parse_args().small else 20_000
+    parser.add_argument("--write", action="store_true", help="write into docs/compliance.md")
+    options = parser.parse_args()
+    size = 2_000 if options.small else 20_000
     start = datetime(2026, 3, 1, tzinfo=UTC)
     moments = [start + timedelta(hours=73 * step) for step in range(10)]
     rules = current_rules()
@@ -116,6 +119,14 @@ def main() -> None:
     print(f"{'decisions/s, scattered people':<34}{speeds['scattered']:>12,.0f}")
     print(f"{'fair-housing checks/s':<34}{checks:>12,.0f}")
     print(f"one core of {os.cpu_count()}, Python {platform.python_version()}, CPU time")
+    if options.write:
+        write_block(
+            DOCS / "compliance.md",
+            "rules",
+            f"A core makes {speeds['brokerage']:,.0f} decisions a second for a brokerage's people,"
+            f"\n{speeds['scattered']:,.0f} where each lives anywhere, and checks"
+            f" {checks:,.0f} texts for fair housing.",
+        )
     print(json.dumps(result))
 
 

@@ -75,7 +75,7 @@ class Pace:
     per_token: float
 
 
-_PACED_SHARE = 0.97
+_PACED_SHARE = 0.965
 _PACED_BURST = 0.016
 _DAY = 86_400.0
 MARGIN = 0.95
