@@ -2,10 +2,11 @@
 
 import getpass
 import json
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -114,6 +115,7 @@ def _print_counts(console: Console, heading: str, numbers: dict[str, int]) -> No
 def show(
     batch: BatchIdOrNewest = None,
     limit: Annotated[int, typer.Option(help="Leads per decision, at most.")] = 20,
+    ids: Annotated[bool, typer.Option(help="Show each lead's id as well.")] = False,
 ) -> None:
     """Shows who is in, who is out, and why."""
     _, database = migrated_database()
@@ -134,12 +136,26 @@ def show(
         if sentence:
             console.print(sentence, soft_wrap=True)
     _print_counts(console, "decision", counts or {})
-    table = Table("decision", "name", "lead", "channel", "send at (UTC)", "tier", "score", "reason")
-    table.columns[2].overflow = "fold"  # an id that is cut off cannot be copied
-    for decision, name, lead, channel, send_at, tier, score, reason in rows:
-        at = send_at.strftime("%Y-%m-%d %H:%M") if send_at else ""
-        shown = f"{score:.0%}" if score is not None else ""
-        table.add_row(decision, name, lead, channel or "", at, tier or "", shown, reason)
+    for decision in ("send", "suppress", "holdout"):
+        _print_items(console, decision, [row[1:] for row in rows if row[0] == decision], ids=ids)
+
+
+def _print_items(
+    console: Console, decision: str, rows: list[tuple[Any, ...]], *, ids: bool
+) -> None:
+    if not rows:
+        return
+    table = Table("name", "channel", "tier", "score", title=decision, box=SIMPLE_HEAD)
+    if decision == "send":
+        table.add_column("send at (UTC)", no_wrap=True)
+    table.add_column("reason")
+    if ids:
+        table.add_column("lead", overflow="fold")  # an id that is cut off cannot be copied
+    for name, lead, channel, send_at, tier, score, reason in rows:
+        cells = [name, channel or "", tier or "", f"{score:.0%}" if score is not None else ""]
+        if decision == "send":
+            cells.append(f"{send_at:%Y-%m-%d %H:%M}" if send_at else "")
+        table.add_row(*cells, reason, *([lead] if ids else []))
     console.print(table)
 
 
@@ -161,7 +177,7 @@ from (
 ) as numbered
 left join marts.dim_leads as leads on numbered.lead_id = leads.lead_id
 where numbered.place <= %s
-order by numbered.decision, numbered.rank
+order by numbered.rank
 """
 
 

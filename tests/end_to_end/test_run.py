@@ -104,6 +104,13 @@ def test_a_batch_lives_on_the_command_line(engine: Engine) -> None:
     shown = engine.command("batch", "show")
     assert batch["batch_id"] in shown.stdout
     assert "planned" in shown.stdout
+    assert "Held out on purpose" in shown.stdout
+    (lead_id,) = engine.rows(
+        f"select lead_id from ops.batch_items where batch_id = '{batch['batch_id']}'"
+        " order by rank limit 1"
+    )[0]
+    assert str(lead_id) not in shown.stdout
+    assert str(lead_id) in engine.command("batch", "show", "--ids").stdout
     refused = engine.command("batch", "dispatch", batch["batch_id"])
     assert refused.returncode == 1
     assert "approve" in refused.stderr
