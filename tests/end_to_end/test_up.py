@@ -151,6 +151,30 @@ def test_dagster_shows_a_finished_run(stack: Stack, page: Page, engine: Engine) 
     keep(page, "run.png")
 
 
+def test_a_marketer_starts_a_batch_from_the_launchpad(
+    stack: Stack, page: Page, engine: Engine
+) -> None:
+    page.set_viewport_size({"width": 1600, "height": 900})
+    page.goto(f"{stack.url('DAGSTER')}/locations/leadengine/jobs/nurture_batch/playground")
+    page.get_by_text("No errors").first.wait_for(timeout=90_000)
+    keep(page, "launchpad.png")
+    page.get_by_role("button", name="Launch Run").click()
+    page.wait_for_url("**/runs/*", timeout=60_000)
+    page.get_by_text("Success", exact=True).first.wait_for(timeout=180_000)
+    page.goto(f"{stack.url('DAGSTER')}/assets/ops/batches?view=events")
+    last = page.get_by_text("awaiting approval").first
+    last.wait_for(timeout=60_000)
+    page.wait_for_timeout(1_000)
+    box = last.bounding_box()
+    assert box is not None
+    page.set_viewport_size({"width": 1600, "height": int(box["y"] + box["height"] + 12)})
+    keep(page, "batch.png")
+    planned = engine.rows(
+        "select planned_by, status from ops.batches order by planned_at desc limit 1"
+    )
+    assert planned == [("dagster", "planned")]
+
+
 def test_mlflow_shows_the_model(stack: Stack) -> None:
     answer = httpx.get(
         f"{stack.url('MLFLOW')}/api/2.0/mlflow/registered-models/get",

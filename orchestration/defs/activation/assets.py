@@ -79,6 +79,7 @@ def batches(engine: Engine, config: BatchConfig) -> dg.Output[str]:
         str(plan.batch_id),
         metadata={
             "batch_id": str(plan.batch_id),
+            "in_words": " ".join((plan.blast_radius, *plan.refusals)),
             "decisions": counts("decision", plan.counts),
             "reasons": counts("decision and reason", plan.reasons),
             "channels": counts("channel", plan.channels),
