@@ -99,6 +99,11 @@ def _model(settings: Settings, database: Database) -> str:
     from ml.champion import has_champion
     from ml.rules_score import newest_rules_score
 
+    if current(database) != head():
+        raise LeadEngineError(
+            "Cannot be looked for in a database that is not migrated.",
+            remedy="`leadengine run` migrates it.",
+        )
     if has_champion(settings, database):
         return "lead_conversion has a champion"
     rules = newest_rules_score(database)
