@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import psutil
@@ -125,10 +126,14 @@ def test_a_texted_stop_is_heard_at_once(stack: Stack, engine: Engine) -> None:
 
 
 def test_dagster_shows_the_asset_graph(stack: Stack, page: Page) -> None:
-    open_groups = ",".join(f"global@global:{group}" for group in ("marts", "ml", "activation"))
-    page.set_viewport_size({"width": 1900, "height": 2000})
-    page.goto(f"{stack.url('DAGSTER')}/asset-groups?expanded={open_groups}")
+    page.set_viewport_size({"width": 1600, "height": 900})
+    page.goto(f"{stack.url('DAGSTER')}/asset-groups?expanded=global@global:marts")
     page.get_by_text("fct_communications").first.wait_for(timeout=60_000)
+    page.goto(
+        f"{stack.url('DAGSTER')}/assets/marts/lead_priorities"
+        "?view=lineage&lineageScope=neighbors&lineageDepth=1"
+    )
+    page.get_by_text("batches").first.wait_for(timeout=60_000)
     page.wait_for_timeout(4_000)
     keep(page, "asset-graph.png")
     page.goto(f"{stack.url('DAGSTER')}/assets/marts/lead_features")
@@ -158,6 +163,15 @@ def test_a_marketer_starts_a_batch_from_the_launchpad(
     page.goto(f"{stack.url('DAGSTER')}/locations/leadengine/jobs/nurture_batch/playground")
     page.get_by_text("No errors").first.wait_for(timeout=90_000)
     keep(page, "launchpad.png")
+    setup = (
+        "ops: {ops__batches: {config: {audience: never_answered, sequence: no_answer, size: 200}}}"
+    )
+    page.goto(
+        f"{stack.url('DAGSTER')}/locations/leadengine/jobs/nurture_batch/playground/setup"
+        f"?config={quote(setup)}"
+    )
+    page.get_by_text("never_answered").first.wait_for(timeout=60_000)
+    page.get_by_text("No errors").first.wait_for(timeout=60_000)
     page.get_by_role("button", name="Launch Run").click()
     page.wait_for_url("**/runs/*", timeout=60_000)
     page.get_by_text("Success", exact=True).first.wait_for(timeout=180_000)
@@ -170,9 +184,9 @@ def test_a_marketer_starts_a_batch_from_the_launchpad(
     page.set_viewport_size({"width": 1600, "height": int(box["y"] + box["height"] + 12)})
     keep(page, "batch.png")
     planned = engine.rows(
-        "select planned_by, status from ops.batches order by planned_at desc limit 1"
+        "select audience, planned_by, status from ops.batches order by planned_at desc limit 1"
     )
-    assert planned == [("dagster", "planned")]
+    assert planned == [("never_answered", "dagster", "planned")]
 
 
 def test_mlflow_shows_the_model(stack: Stack) -> None:
