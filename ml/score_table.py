@@ -2,6 +2,7 @@
 
 import io
 import json
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -41,11 +42,11 @@ class Scored:
         self._chunks: list[tuple[pa.Array, Matrix, Any, pa.Array]] = []
         self._moments: set[Any] = set()
         self._best: tuple[Matrix, Matrix, pd.DataFrame] | None = None
-        self.blocks: list[tuple[str, int, bytes]] = []
+        self.blocks: list[tuple[str, int, Future[bytes]]] = []
         self.rows = 0
 
-    def add_block(self, location_id: str, rows: int, packed: bytes) -> None:
-        """Keeps the next ``rows`` vectors, all of one location."""
+    def add_block(self, location_id: str, rows: int, packed: "Future[bytes]") -> None:
+        """Keeps the next ``rows`` vectors, all of one location, packed by the time of writing."""
         self.blocks.append((location_id, rows, packed))
 
     def add(
@@ -167,9 +168,16 @@ class ScoreTable:
             "rank": ranks,
             "features_digest": scored.digests,
             **self._write_blocks(),
-            **self._explained(ranks),
         }
-        self._copy(columns)
+        places, matrix, texts = scored.best(ranks)
+        told = np.zeros(scored.rows, dtype=np.bool_)
+        told[places] = True
+        with ThreadPoolExecutor(1) as pool:
+            # The server writes the many without reasons while those of the others are found.
+            copied = pool.submit(self._copy, columns | _no_reasons(scored.rows), ~told)
+            reasons = self._explained(places, matrix, texts)
+            copied.result()
+        self._copy(columns | reasons, told)
         if location_id is not None:
             self._connection.execute(statement("rank_again.sql"), parameters)
 
@@ -184,7 +192,7 @@ class ScoreTable:
                 statement("store_block.sql"),
                 [
                     (block_id, location, self._scored.moment, champion.name, champion.version,
-                     rows, packed, self._scored_at, columns)
+                     rows, packed.result(), self._scored_at, columns)
                     for (block_id,), (location, rows, packed) in zip(ids, blocks, strict=True)
                 ],
             )  # fmt: skip
@@ -199,10 +207,11 @@ class ScoreTable:
             "block_row": np.concatenate([np.arange(rows, dtype=np.int32) for rows in sizes]),
         }
 
-    def _explained(self, ranks: "np.ndarray[Any, Any]") -> dict[str, Any]:
-        """Reasons of the best leads; of the others none."""
+    def _explained(
+        self, places: "np.ndarray[Any, np.dtype[np.int64]]", matrix: Matrix, texts: pd.DataFrame
+    ) -> dict[str, Any]:
+        """Reasons of the rows at ``places``; of the others none."""
         scored, schema = self._scored, self._champion.model.schema
-        places, matrix, texts = scored.best(ranks)
         values = [
             dict(zip(schema.names, row, strict=True)) for row in matrix.astype(object).tolist()
         ]
@@ -221,7 +230,8 @@ class ScoreTable:
             "other_log_odds": pa.array(numbers[:, 1], from_pandas=True),
         }
 
-    def _copy(self, columns: dict[str, Any]) -> None:
+    def _copy(self, columns: dict[str, Any], chosen: "np.ndarray[Any, np.dtype[np.bool_]]") -> None:
+        """Writes the chosen rows of columns that hold all."""
         same = {
             "as_of": self._scored.moment.isoformat(),
             "model_name": self._champion.name,
@@ -229,15 +239,25 @@ class ScoreTable:
             "scored_at": self._scored_at.isoformat(),
         }
         rows = self._scored.rows
-        columns |= {name: pa.repeat(pa.scalar(text), rows) for name, text in same.items()}
-        table = pa.table({name: columns[name] for name in _COLUMNS})
+        columns = columns | {name: pa.repeat(pa.scalar(text), rows) for name, text in same.items()}
+        table = pa.table({name: columns[name] for name in _COLUMNS}).filter(pa.array(chosen))
+        # In the order of the primary key: its index then grows at one end, in half the time.
+        table = table.sort_by("lead_id")
         options = pacsv.WriteOptions(include_header=False)
         copied = f"copy ml.lead_scores ({', '.join(_COLUMNS)}) from stdin (format csv)"
         with self._connection.cursor() as cursor, cursor.copy(copied.encode()) as copy:
-            for start in range(0, rows, _WRITTEN_ROWS):
+            for start in range(0, table.num_rows, _WRITTEN_ROWS):
                 text = io.BytesIO()
                 pacsv.write_csv(table.slice(start, _WRITTEN_ROWS), text, options)
                 copy.write(text.getbuffer())
+
+
+def _no_reasons(rows: int) -> dict[str, Any]:
+    return {
+        "reasons": pa.repeat(pa.scalar("[]"), rows),
+        "base_log_odds": pa.nulls(rows, pa.float64()),
+        "other_log_odds": pa.nulls(rows, pa.float64()),
+    }
 
 
 def drop_old_vectors(connection: psycopg.Connection, now: datetime, days: int) -> None:

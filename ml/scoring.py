@@ -1,5 +1,6 @@
 """Scores of all open leads, or of one location's, in one stream through the champion."""
 
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -117,14 +118,16 @@ def _score(
     if conditions:
         query = sql.SQL("{} where {}").format(query, sql.SQL(" and ").join(conditions))
     scored = Scored(REASONS_FOR)
-    for frame in read_frames(connection, query, _CHUNK_ROWS):
-        champion.model.schema.check_columns([*frame.columns], FEATURES)
-        _add(scored, champion, frame)
+    # Vectors are packed on another core while the next chunk is scored.
+    with ThreadPoolExecutor(1) as packing:
+        for frame in read_frames(connection, query, _CHUNK_ROWS):
+            champion.model.schema.check_columns([*frame.columns], FEATURES)
+            _add(scored, champion, frame, packing)
     scored.finish(FEATURES)
     return scored
 
 
-def _add(scored: Scored, champion: Champion, frame: pd.DataFrame) -> None:
+def _add(scored: Scored, champion: Champion, frame: pd.DataFrame, packing: Executor) -> None:
     """Scores one chunk."""
     model = champion.model
     # Blocks of vectors are of one location each.
@@ -136,7 +139,8 @@ def _add(scored: Scored, champion: Champion, frame: pd.DataFrame) -> None:
     for first, end in zip(firsts, [*firsts[1:], len(locations)], strict=True):
         for start in range(first, end, BLOCK_ROWS):
             stop = min(start + BLOCK_ROWS, end)
-            scored.add_block(locations[first], stop - start, pack(matrix[start:stop]))
+            packed = packing.submit(pack, matrix[start:stop])
+            scored.add_block(locations[first], stop - start, packed)
     names = [model.schema.names[i] for i in model.schema.categorical]
     scored.add(
         leads=frame["lead_id"],
