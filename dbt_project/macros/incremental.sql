@@ -110,15 +110,21 @@
 {#
     inputs: a relation with lead_id and inputs_digest.
     built: the same, as they were when the rows were made.
+    also: an expression that no lead has to itself and every row is made from, such as a setting.
     Where nothing is remembered, whatever the table holds goes. In a full refresh all leads have
     changed, so that a query that restricts itself all the same gives every row.
 #}
-{% macro find_changed_leads(inputs, built) -%}
+{% macro find_changed_leads(inputs, built, also=none) -%}
     create temporary table {{ read_inputs() }} on commit drop as
     select
         inputs.lead_id,
         -- A query of its own, so that it is worked out once and not for each lead.
-        {{ row_digest(['inputs.inputs_digest', '(select ' ~ text_digest() ~ ')']) }} as inputs_digest
+        {{
+            row_digest(
+                ['inputs.inputs_digest', '(select ' ~ text_digest() ~ ')']
+                + ([also] if also else [])
+            )
+        }} as inputs_digest
     from {{ inputs }} as inputs;
 
     create temporary table {{ changed_leads() }} on commit drop as
@@ -133,6 +139,15 @@
     {%- endif %};
 
     analyze {{ changed_leads() }}
+{%- endmacro %}
+
+
+{# The clocks of all locations: few, and seldom changed. #}
+{% macro all_timezones() -%}
+    (
+        select string_agg(location_id || ' ' || timezone, ',' order by location_id)
+        from {{ ref('stg_ghl__locations') }}
+    )
 {%- endmacro %}
 
 

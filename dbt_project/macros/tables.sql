@@ -22,9 +22,11 @@
 {#
     After each model that is a table: what reads it within the same run must not be planned as if
     it were empty. Without statistics a join of two large tables became a loop over both.
+    meta.analyzed names the columns that matter where a table has very many.
 #}
 {% macro analyze_table() -%}
     {%- if config.get('materialized') not in ['view', 'ephemeral'] -%}
-    analyze {{ this }}
+    {%- set columns = (config.get('meta') or {}).get('analyzed', []) %}
+    analyze {{ this }}{{ ' (' ~ columns | join(', ') ~ ')' if columns }}
     {%- endif -%}
 {%- endmacro %}

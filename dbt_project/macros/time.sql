@@ -131,3 +131,9 @@
 {% macro scoring_moment() -%}
     cast('{{ var("as_of") or run_started_at.isoformat() }}' as timestamp with time zone)
 {%- endmacro %}
+
+
+{# Later than any moment there is: the end of what has none. #}
+{% macro end_of_time() -%}
+    cast('9999-12-31 00:00:00+00' as timestamp with time zone)
+{%- endmacro %}

@@ -8,11 +8,7 @@ with one_lead as (
 ),
 
 features as (
-    with timeline as (
-    select * from "intermediate"."int_lead_timeline"
-),
-
-leads as (
+    with leads as (
     select * from "intermediate"."int_leads"
 ),
 
@@ -28,13 +24,6 @@ spine as (
     select
         points.lead_id,
         points.as_of,
-        row_number() over (order by points.lead_id, points.as_of) as spine_id,
-    points.as_of + ((interval '1 hour') * (-168))
- as as_of_minus_7d,
-    points.as_of + ((interval '1 hour') * (-720))
- as as_of_minus_30d,
-    points.as_of + ((interval '1 hour') * (-2160))
- as as_of_minus_90d,
         leads.location_id,
         coalesce(locations.timezone, 'UTC') as timezone,
         case when leads.created_at < points.as_of then leads.created_at end as created_at,
@@ -51,18 +40,27 @@ spine as (
     left join locations on leads.location_id = locations.location_id
 ),
 
+timeline as (
+    select * from "intermediate"."int_lead_timeline"
+),
+
 visible_events as (
     select
-        spine.spine_id,
-        timeline.event_type,
-        timeline.event_type = 'touch' as is_touch,
-        timeline.event_type = 'touch' and timeline.direction = 'inbound' as is_inbound,
-        timeline.event_type = 'touch' and timeline.direction = 'outbound' as is_outbound,
+        spine.lead_id,
+        spine.as_of,
+        case
+            when timeline.event_type != 'touch' then timeline.event_type
+            when timeline.direction in ('inbound', 'outbound') then timeline.direction
+            else 'touch'
+        end as kind,
         timeline.channel,
         timeline.direction,
-        timeline.outcome,
-        timeline.duration_seconds,
         timeline.occurred_at,
+        hash_record_extended(row(timeline.event_id), 0) as event_digest,
+        case when timeline.event_type = 'touch' and timeline.channel = 'call' then timeline.duration_seconds end
+            as call_seconds,
+        timeline.event_type = 'touch' and timeline.channel = 'call' and timeline.outcome = 'answered'
+            as is_answered,
         case
             when timeline.event_type = 'touch' and timeline.direction = 'outbound' and timeline.actor = 'agent'
                 then timeline.agent_id
@@ -70,190 +68,210 @@ visible_events as (
         case
             when timeline.event_type = 'touch' and timeline.direction = 'inbound'
                 then cast(timeline.occurred_at at time zone spine.timezone as timestamp)
-        end as lead_local_time,
-        case
-            when timeline.occurred_at >= spine.as_of_minus_7d then 7
-            when timeline.occurred_at >= spine.as_of_minus_30d then 30
-            when timeline.occurred_at >= spine.as_of_minus_90d then 90
-        end as window_days
+        end as lead_local_time
     from spine
     inner join timeline
         on
             spine.lead_id = timeline.lead_id
             and timeline.occurred_at < spine.as_of
             and timeline.known_at < spine.as_of
-    where
-        timeline.event_type in (
-            'touch', 'email_opened', 'email_clicked',
-            'appointment_booked', 'appointment_kept', 'appointment_no_show', 'appointment_cancelled',
-            'opportunity_created', 'opportunity_won', 'opportunity_lost'
-        )
+    where timeline.event_type in ('touch', 'email_opened', 'email_clicked', 'appointment_booked', 'appointment_kept', 'appointment_no_show', 'appointment_cancelled', 'opportunity_created', 'opportunity_won', 'opportunity_lost')
 ),
 
-sequenced_events as (
-    -- Each touch with what went before it, so that an answer can be told from a follow-up, and a
-    -- lead that came back from one that never left.
+touches_in_order as (
     select
         *,
         lag(direction) over touches_before as previous_direction,
         lag(occurred_at) over touches_before as previous_occurred_at,
-        max(case when is_inbound then occurred_at end) over touches_before as previous_inbound_at,
-        count(case when is_outbound then 1 end) over touches_before as outbound_count_before
+        max(case when kind = 'inbound' then occurred_at end) over touches_before as previous_inbound_at,
+        count(case when kind = 'outbound' then 1 end) over touches_before as outbounds_before
     from visible_events
     window touches_before as (
-        partition by spine_id, is_touch
-        order by occurred_at, direction
+        partition by lead_id, as_of, kind in ('inbound', 'outbound', 'touch')
+        order by occurred_at, direction, event_digest
         rows between unbounded preceding and 1 preceding
     )
 ),
 
-aggregated as (
+events as (
     select
-        spine_id,
-        max(case when is_touch then occurred_at end) as last_touch_at,
-        max(case when is_inbound then occurred_at end) as last_inbound_at,
-        max(case when is_outbound then occurred_at end) as last_outbound_at,
-        min(case when is_outbound then occurred_at end) as first_outbound_at,
-        count(case when is_inbound then 1 end) as inbound_count_total,
-        count(case when is_inbound and window_days <= 7 then 1 end)
-            as inbound_count_7d,
-        count(
-            case when is_inbound and window_days <= 7 and channel = 'sms' then 1 end
-        ) as sms_inbound_count_7d,
-        count(
-            case when is_inbound and window_days <= 7 and channel = 'email' then 1 end
-        ) as email_inbound_count_7d,
-        count(
-            case when is_inbound and window_days <= 7 and channel = 'call' then 1 end
-        ) as call_inbound_count_7d,
-        count(case when is_inbound and window_days <= 30 then 1 end)
-            as inbound_count_30d,
-        count(
-            case when is_inbound and window_days <= 30 and channel = 'sms' then 1 end
-        ) as sms_inbound_count_30d,
-        count(
-            case when is_inbound and window_days <= 30 and channel = 'email' then 1 end
-        ) as email_inbound_count_30d,
-        count(
-            case when is_inbound and window_days <= 30 and channel = 'call' then 1 end
-        ) as call_inbound_count_30d,
-        count(case when is_inbound and window_days <= 90 then 1 end)
-            as inbound_count_90d,
-        count(
-            case when is_inbound and window_days <= 90 and channel = 'sms' then 1 end
-        ) as sms_inbound_count_90d,
-        count(
-            case when is_inbound and window_days <= 90 and channel = 'email' then 1 end
-        ) as email_inbound_count_90d,
-        count(
-            case when is_inbound and window_days <= 90 and channel = 'call' then 1 end
-        ) as call_inbound_count_90d,
-        count(case when is_outbound then 1 end) as outbound_count_total,
-        count(case when is_outbound and window_days <= 7 then 1 end)
-            as outbound_count_7d,
-        count(
-            case when is_outbound and window_days <= 7 and channel = 'sms' then 1 end
-        ) as sms_outbound_count_7d,
-        count(
-            case when is_outbound and window_days <= 7 and channel = 'email' then 1 end
-        ) as email_outbound_count_7d,
-        count(
-            case when is_outbound and window_days <= 7 and channel = 'call' then 1 end
-        ) as call_outbound_count_7d,
-        count(case when is_outbound and window_days <= 30 then 1 end)
-            as outbound_count_30d,
-        count(
-            case when is_outbound and window_days <= 30 and channel = 'sms' then 1 end
-        ) as sms_outbound_count_30d,
-        count(
-            case when is_outbound and window_days <= 30 and channel = 'email' then 1 end
-        ) as email_outbound_count_30d,
-        count(
-            case when is_outbound and window_days <= 30 and channel = 'call' then 1 end
-        ) as call_outbound_count_30d,
-        count(case when is_outbound and window_days <= 90 then 1 end)
-            as outbound_count_90d,
-        count(
-            case when is_outbound and window_days <= 90 and channel = 'sms' then 1 end
-        ) as sms_outbound_count_90d,
-        count(
-            case when is_outbound and window_days <= 90 and channel = 'email' then 1 end
-        ) as email_outbound_count_90d,
-        count(
-            case when is_outbound and window_days <= 90 and channel = 'call' then 1 end
-        ) as call_outbound_count_90d,
-        max(case when event_type = 'email_opened' then occurred_at end) as last_open_at,
-        count(case when event_type = 'email_opened' and window_days <= 90 then 1 end)
-            as email_open_count_90d,
-        count(case when event_type = 'email_clicked' and window_days <= 90 then 1 end)
-            as email_click_count_90d,
-        count(case when is_inbound and previous_direction = 'outbound' then 1 end) as reply_count,
-        count(case when is_inbound and previous_direction = 'outbound' and window_days <= 90 then 1 end)
-            as reply_count_90d,
+        lead_id,
+        as_of,
+        kind,
+        channel,
+        occurred_at,
+        event_digest,
+        call_seconds,
+        is_answered,
+        agent_id,
+        case
+            when
+                (kind = 'inbound' and previous_direction = 'outbound')
+                or (kind = 'outbound' and previous_direction = 'inbound')
+                then cast(date_part('epoch', occurred_at - previous_occurred_at) as bigint)
+        end as answered_after_seconds,
+        case when kind = 'inbound' then cast(date_part('epoch', occurred_at - previous_inbound_at) as bigint) end
+            as silence_seconds,
+        cast(case when kind = 'inbound' then outbounds_before end as integer) as outbounds_before,
+        date_part('hour', lead_local_time) >= 18 as is_evening,
+        date_part('isodow', lead_local_time) >= 6 as is_weekend,
+        date_part('hour', lead_local_time) >= 9
+        and date_part('hour', lead_local_time) < 17
+        and not date_part('isodow', lead_local_time) >= 6 as is_office_hours
+    from touches_in_order
+),
+
+inbound as (
+    select
+        spine.lead_id,
+        spine.as_of,
+        count(*) as inbound_count_total,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_7d) as inbound_count_7d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_7d and events.channel = 'sms')
+            as sms_inbound_count_7d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_7d and events.channel = 'email')
+            as email_inbound_count_7d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_7d and events.channel = 'call')
+            as call_inbound_count_7d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_30d) as inbound_count_30d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_30d and events.channel = 'sms')
+            as sms_inbound_count_30d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_30d and events.channel = 'email')
+            as email_inbound_count_30d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_30d and events.channel = 'call')
+            as call_inbound_count_30d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_90d) as inbound_count_90d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_90d and events.channel = 'sms')
+            as sms_inbound_count_90d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_90d and events.channel = 'email')
+            as email_inbound_count_90d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_90d and events.channel = 'call')
+            as call_inbound_count_90d,
+        max(events.occurred_at) as last_inbound_at,
+        count(events.answered_after_seconds) as reply_count,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_90d and events.answered_after_seconds is not null) as reply_count_90d,
+        avg(events.answered_after_seconds) as avg_lead_reply_seconds,
         -- It only grows, so its greatest value is the one of the last message from the lead.
-        max(case when is_inbound then outbound_count_before end) as outbound_count_before_last_reply,
-        count(case when is_touch and channel = 'call' and outcome = 'answered' then 1 end)
-            as calls_answered_count,
-        coalesce(sum(case when is_touch and channel = 'call' then duration_seconds end), 0)
-            as talk_seconds_total,
-        coalesce(
-            sum(case when is_touch and channel = 'call' and window_days <= 90 then duration_seconds end), 0
-        ) as talk_seconds_90d,
-        avg(
-            case
-                when is_inbound and previous_direction = 'outbound'
-                    then cast(date_part('epoch', occurred_at - previous_occurred_at) as bigint)
-            end
-        ) as avg_lead_reply_seconds,
-        avg(
-            case
-                when is_outbound and previous_direction = 'inbound'
-                    then cast(date_part('epoch', occurred_at - previous_occurred_at) as bigint)
-            end
-        ) as avg_team_response_seconds,
-        count(case when event_type = 'appointment_booked' then 1 end) as appointments_booked_count,
-        count(case when event_type = 'appointment_kept' then 1 end) as appointments_kept_count,
-        count(case when event_type = 'appointment_no_show' then 1 end) as appointments_no_show_count,
-        count(case when event_type = 'appointment_cancelled' then 1 end) as appointments_cancelled_count,
-        max(case when event_type = 'appointment_booked' then occurred_at end) as last_booking_at,
-        count(case when event_type = 'opportunity_created' then 1 end) as opportunities_created_count,
-        count(case when event_type in ('opportunity_won', 'opportunity_lost') then 1 end)
-            as opportunities_closed_count,
-        count(agent_id) as agent_touch_count_total,
-        count(case when window_days <= 90 then agent_id end) as agent_touch_count_90d,
-        max(case when agent_id is not null then occurred_at end) as last_agent_touch_at,
+        max(events.outbounds_before) as outbound_count_before_last_reply,
+        count(*) filter (where events.is_answered) as calls_answered_count,
+        sum(events.call_seconds) as talk_seconds_total,
+        sum(case when events.occurred_at >= spine.as_of_minus_90d then events.call_seconds end) as talk_seconds_90d,
+        count(*) filter (where events.is_evening) as inbound_evening_count,
+        count(*) filter (where events.is_weekend) as inbound_weekend_count,
+        count(*) filter (where events.is_office_hours) as inbound_office_hours_count,
+        max(events.silence_seconds) as longest_silence_seconds,
+        count(*) filter (where events.silence_seconds > 2592000) as returns_count,
+        max(case when events.silence_seconds > 2592000 then events.occurred_at end) as last_return_at
+    from (
+        select
+            points.lead_id,
+            points.as_of,
+    points.as_of + ((interval '1 hour') * (-168))
+ as as_of_minus_7d,
+    points.as_of + ((interval '1 hour') * (-720))
+ as as_of_minus_30d,
+    points.as_of + ((interval '1 hour') * (-2160))
+ as as_of_minus_90d
+        from one_lead as points
+    ) as spine
+    inner join events on spine.lead_id = events.lead_id and spine.as_of = events.as_of
+    where events.kind = 'inbound'
+    group by spine.lead_id, spine.as_of
+),
+
+outbound as (
+    select
+        spine.lead_id,
+        spine.as_of,
+        count(*) as outbound_count_total,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_7d) as outbound_count_7d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_7d and events.channel = 'sms')
+            as sms_outbound_count_7d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_7d and events.channel = 'email')
+            as email_outbound_count_7d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_7d and events.channel = 'call')
+            as call_outbound_count_7d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_30d) as outbound_count_30d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_30d and events.channel = 'sms')
+            as sms_outbound_count_30d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_30d and events.channel = 'email')
+            as email_outbound_count_30d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_30d and events.channel = 'call')
+            as call_outbound_count_30d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_90d) as outbound_count_90d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_90d and events.channel = 'sms')
+            as sms_outbound_count_90d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_90d and events.channel = 'email')
+            as email_outbound_count_90d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_90d and events.channel = 'call')
+            as call_outbound_count_90d,
+        max(events.occurred_at) as last_outbound_at,
+        min(events.occurred_at) as first_outbound_at,
+        avg(events.answered_after_seconds) as avg_team_response_seconds,
+        count(*) filter (where events.is_answered) as calls_answered_count,
+        sum(events.call_seconds) as talk_seconds_total,
+        sum(case when events.occurred_at >= spine.as_of_minus_90d then events.call_seconds end) as talk_seconds_90d,
+        count(events.agent_id) as agent_touch_count_total,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_90d and events.agent_id is not null) as agent_touch_count_90d,
+        max(case when events.agent_id is not null then events.occurred_at end) as last_agent_touch_at,
         -- The latest agent without another pass: seconds since 1970 have ten digits from 2001 on.
         max(
-            case when agent_id is not null then cast(cast(date_part('epoch', occurred_at - cast('1970-01-01 00:00:00+00' as timestamp with time zone)) as bigint) as text) || agent_id end
-        ) as last_agent_key,
-        count(case when date_part('hour', lead_local_time) >= 18 then 1 end) as inbound_evening_count,
-        count(case when date_part('isodow', lead_local_time) >= 6 then 1 end) as inbound_weekend_count,
-        count(
             case
-                when
-                    date_part('hour', lead_local_time) >= 9
-                    and date_part('hour', lead_local_time) < 17
-                    and not date_part('isodow', lead_local_time) >= 6
-                    then 1
+                when events.agent_id is not null
+                    then cast(cast(date_part('epoch', events.occurred_at - cast('1970-01-01 00:00:00+00' as timestamp with time zone)) as bigint) as text) || events.agent_id
             end
-        ) as inbound_office_hours_count,
-        max(
-            case when is_inbound then cast(date_part('epoch', occurred_at - previous_inbound_at) as bigint) end
-        ) as longest_silence_seconds,
-        count(
-            case
-                when is_inbound and cast(date_part('epoch', occurred_at - previous_inbound_at) as bigint) > 2592000
-                    then 1
-            end
-        ) as returns_count,
-        max(
-            case
-                when is_inbound and cast(date_part('epoch', occurred_at - previous_inbound_at) as bigint) > 2592000
-                    then occurred_at
-            end
-        ) as last_return_at
-    from sequenced_events
-    group by spine_id
+        ) as last_agent_key
+    from (
+        select
+            points.lead_id,
+            points.as_of,
+    points.as_of + ((interval '1 hour') * (-168))
+ as as_of_minus_7d,
+    points.as_of + ((interval '1 hour') * (-720))
+ as as_of_minus_30d,
+    points.as_of + ((interval '1 hour') * (-2160))
+ as as_of_minus_90d
+        from one_lead as points
+    ) as spine
+    inner join events on spine.lead_id = events.lead_id and spine.as_of = events.as_of
+    where events.kind = 'outbound'
+    group by spine.lead_id, spine.as_of
+),
+
+others as (
+    select
+        spine.lead_id,
+        spine.as_of,
+        -- Touches of which nothing says who made them.
+        max(case when events.kind = 'touch' then events.occurred_at end) as last_other_touch_at,
+        count(*) filter (where events.is_answered) as calls_answered_count,
+        sum(events.call_seconds) as talk_seconds_total,
+        sum(case when events.occurred_at >= spine.as_of_minus_90d then events.call_seconds end) as talk_seconds_90d,
+        max(case when events.kind = 'email_opened' then events.occurred_at end) as last_open_at,
+        count(*) filter (where events.kind = 'email_opened' and events.occurred_at >= spine.as_of_minus_90d) as email_open_count_90d,
+        count(*) filter (where events.kind = 'email_clicked' and events.occurred_at >= spine.as_of_minus_90d) as email_click_count_90d,
+        count(*) filter (where events.kind = 'appointment_booked') as appointments_booked_count,
+        count(*) filter (where events.kind = 'appointment_kept') as appointments_kept_count,
+        count(*) filter (where events.kind = 'appointment_no_show') as appointments_no_show_count,
+        count(*) filter (where events.kind = 'appointment_cancelled') as appointments_cancelled_count,
+        max(case when events.kind = 'appointment_booked' then events.occurred_at end) as last_booking_at,
+        count(*) filter (where events.kind = 'opportunity_created') as opportunities_created_count,
+        count(*) filter (where events.kind in ('opportunity_won', 'opportunity_lost')) as opportunities_closed_count
+    from (
+        select
+            points.lead_id,
+            points.as_of,
+    points.as_of + ((interval '1 hour') * (-168))
+ as as_of_minus_7d,
+    points.as_of + ((interval '1 hour') * (-720))
+ as as_of_minus_30d,
+    points.as_of + ((interval '1 hour') * (-2160))
+ as as_of_minus_90d
+        from one_lead as points
+    ) as spine
+    inner join events on spine.lead_id = events.lead_id and spine.as_of = events.as_of
+    where events.kind not in ('inbound', 'outbound')
+    group by spine.lead_id, spine.as_of
 ),
 
 features as (
@@ -261,94 +279,94 @@ features as (
         spine.lead_id,
         spine.as_of,
         cast(date_part('epoch', spine.as_of - spine.created_at) as bigint) / cast(86400 as double precision) as days_since_created,
-        cast(date_part('epoch', spine.as_of - aggregated.last_touch_at) as bigint) / cast(86400 as double precision) as days_since_last_touch,
-        cast(date_part('epoch', spine.as_of - aggregated.last_inbound_at) as bigint) / cast(86400 as double precision) as days_since_last_inbound,
-        cast(date_part('epoch', spine.as_of - aggregated.last_outbound_at) as bigint) / cast(86400 as double precision) as days_since_last_outbound,
-        cast(date_part('epoch', spine.as_of - aggregated.last_open_at) as bigint) / cast(86400 as double precision) as days_since_last_open,
-        coalesce(aggregated.inbound_count_total, 0) as inbound_count_total,
-        coalesce(aggregated.inbound_count_7d, 0) as inbound_count_7d,
-        coalesce(aggregated.sms_inbound_count_7d, 0)
+        cast(date_part('epoch', spine.as_of - greatest(inbound.last_inbound_at, outbound.last_outbound_at, others.last_other_touch_at)) as bigint) / cast(86400 as double precision) as days_since_last_touch,
+        cast(date_part('epoch', spine.as_of - inbound.last_inbound_at) as bigint) / cast(86400 as double precision) as days_since_last_inbound,
+        cast(date_part('epoch', spine.as_of - outbound.last_outbound_at) as bigint) / cast(86400 as double precision) as days_since_last_outbound,
+        cast(date_part('epoch', spine.as_of - others.last_open_at) as bigint) / cast(86400 as double precision) as days_since_last_open,
+        coalesce(inbound.inbound_count_total, 0) as inbound_count_total,
+        coalesce(inbound.inbound_count_7d, 0) as inbound_count_7d,
+        coalesce(inbound.sms_inbound_count_7d, 0)
             as sms_inbound_count_7d,
-        coalesce(aggregated.email_inbound_count_7d, 0)
+        coalesce(inbound.email_inbound_count_7d, 0)
             as email_inbound_count_7d,
-        coalesce(aggregated.call_inbound_count_7d, 0)
+        coalesce(inbound.call_inbound_count_7d, 0)
             as call_inbound_count_7d,
-        coalesce(aggregated.inbound_count_30d, 0) as inbound_count_30d,
-        coalesce(aggregated.sms_inbound_count_30d, 0)
+        coalesce(inbound.inbound_count_30d, 0) as inbound_count_30d,
+        coalesce(inbound.sms_inbound_count_30d, 0)
             as sms_inbound_count_30d,
-        coalesce(aggregated.email_inbound_count_30d, 0)
+        coalesce(inbound.email_inbound_count_30d, 0)
             as email_inbound_count_30d,
-        coalesce(aggregated.call_inbound_count_30d, 0)
+        coalesce(inbound.call_inbound_count_30d, 0)
             as call_inbound_count_30d,
-        coalesce(aggregated.inbound_count_90d, 0) as inbound_count_90d,
-        coalesce(aggregated.sms_inbound_count_90d, 0)
+        coalesce(inbound.inbound_count_90d, 0) as inbound_count_90d,
+        coalesce(inbound.sms_inbound_count_90d, 0)
             as sms_inbound_count_90d,
-        coalesce(aggregated.email_inbound_count_90d, 0)
+        coalesce(inbound.email_inbound_count_90d, 0)
             as email_inbound_count_90d,
-        coalesce(aggregated.call_inbound_count_90d, 0)
+        coalesce(inbound.call_inbound_count_90d, 0)
             as call_inbound_count_90d,
-        coalesce(aggregated.outbound_count_total, 0) as outbound_count_total,
-        coalesce(aggregated.outbound_count_7d, 0) as outbound_count_7d,
-        coalesce(aggregated.sms_outbound_count_7d, 0)
+        coalesce(outbound.outbound_count_total, 0) as outbound_count_total,
+        coalesce(outbound.outbound_count_7d, 0) as outbound_count_7d,
+        coalesce(outbound.sms_outbound_count_7d, 0)
             as sms_outbound_count_7d,
-        coalesce(aggregated.email_outbound_count_7d, 0)
+        coalesce(outbound.email_outbound_count_7d, 0)
             as email_outbound_count_7d,
-        coalesce(aggregated.call_outbound_count_7d, 0)
+        coalesce(outbound.call_outbound_count_7d, 0)
             as call_outbound_count_7d,
-        coalesce(aggregated.outbound_count_30d, 0) as outbound_count_30d,
-        coalesce(aggregated.sms_outbound_count_30d, 0)
+        coalesce(outbound.outbound_count_30d, 0) as outbound_count_30d,
+        coalesce(outbound.sms_outbound_count_30d, 0)
             as sms_outbound_count_30d,
-        coalesce(aggregated.email_outbound_count_30d, 0)
+        coalesce(outbound.email_outbound_count_30d, 0)
             as email_outbound_count_30d,
-        coalesce(aggregated.call_outbound_count_30d, 0)
+        coalesce(outbound.call_outbound_count_30d, 0)
             as call_outbound_count_30d,
-        coalesce(aggregated.outbound_count_90d, 0) as outbound_count_90d,
-        coalesce(aggregated.sms_outbound_count_90d, 0)
+        coalesce(outbound.outbound_count_90d, 0) as outbound_count_90d,
+        coalesce(outbound.sms_outbound_count_90d, 0)
             as sms_outbound_count_90d,
-        coalesce(aggregated.email_outbound_count_90d, 0)
+        coalesce(outbound.email_outbound_count_90d, 0)
             as email_outbound_count_90d,
-        coalesce(aggregated.call_outbound_count_90d, 0)
+        coalesce(outbound.call_outbound_count_90d, 0)
             as call_outbound_count_90d,
-        coalesce(aggregated.email_open_count_90d, 0) as email_open_count_90d,
-        coalesce(aggregated.email_click_count_90d, 0) as email_click_count_90d,
-        cast(aggregated.email_open_count_90d as double precision) / nullif(aggregated.email_outbound_count_90d, 0)
+        coalesce(others.email_open_count_90d, 0) as email_open_count_90d,
+        coalesce(others.email_click_count_90d, 0) as email_click_count_90d,
+        cast(coalesce(others.email_open_count_90d, 0) as double precision) / nullif(outbound.email_outbound_count_90d, 0)
             as email_open_ratio_90d,
-        cast(aggregated.email_click_count_90d as double precision) / nullif(aggregated.email_outbound_count_90d, 0)
+        cast(coalesce(others.email_click_count_90d, 0) as double precision) / nullif(outbound.email_outbound_count_90d, 0)
             as email_click_ratio_90d,
-        cast(aggregated.reply_count as double precision) / nullif(aggregated.outbound_count_total, 0) as reply_ratio,
-        cast(aggregated.reply_count_90d as double precision) / nullif(aggregated.outbound_count_90d, 0) as reply_ratio_90d,
+        cast(coalesce(inbound.reply_count, 0) as double precision) / nullif(outbound.outbound_count_total, 0) as reply_ratio,
+        cast(coalesce(inbound.reply_count_90d, 0) as double precision) / nullif(outbound.outbound_count_90d, 0) as reply_ratio_90d,
         coalesce(
-            aggregated.outbound_count_total - coalesce(aggregated.outbound_count_before_last_reply, 0), 0
+            outbound.outbound_count_total - coalesce(inbound.outbound_count_before_last_reply, 0), 0
         ) as touches_since_last_reply,
-        coalesce(aggregated.calls_answered_count, 0) as calls_answered_count,
-        coalesce(aggregated.talk_seconds_total, 0) as talk_seconds_total,
-        coalesce(aggregated.talk_seconds_90d, 0) as talk_seconds_90d,
-        aggregated.avg_lead_reply_seconds / 3600 as avg_lead_reply_hours,
-        aggregated.avg_team_response_seconds / 3600 as avg_team_response_hours,
-        cast(date_part('epoch', aggregated.first_outbound_at - spine.created_at) as bigint)
+        coalesce(inbound.calls_answered_count, 0) + coalesce(outbound.calls_answered_count, 0) + coalesce(others.calls_answered_count, 0) as calls_answered_count,
+        coalesce(inbound.talk_seconds_total, 0) + coalesce(outbound.talk_seconds_total, 0) + coalesce(others.talk_seconds_total, 0) as talk_seconds_total,
+        coalesce(inbound.talk_seconds_90d, 0) + coalesce(outbound.talk_seconds_90d, 0) + coalesce(others.talk_seconds_90d, 0) as talk_seconds_90d,
+        inbound.avg_lead_reply_seconds / 3600 as avg_lead_reply_hours,
+        outbound.avg_team_response_seconds / 3600 as avg_team_response_hours,
+        cast(date_part('epoch', outbound.first_outbound_at - spine.created_at) as bigint)
         / cast(3600 as double precision) as first_response_hours,
         case
             when
-                aggregated.last_outbound_at is null
-                or aggregated.last_inbound_at > aggregated.last_outbound_at
+                outbound.last_outbound_at is null
+                or inbound.last_inbound_at > outbound.last_outbound_at
                 then
-                    cast(date_part('epoch', spine.as_of - aggregated.last_inbound_at) as bigint)
+                    cast(date_part('epoch', spine.as_of - inbound.last_inbound_at) as bigint)
                     / cast(3600 as double precision)
         end as hours_awaiting_response,
-        coalesce(aggregated.appointments_booked_count, 0) as appointments_booked_count,
-        coalesce(aggregated.appointments_kept_count, 0) as appointments_kept_count,
-        coalesce(aggregated.appointments_no_show_count, 0) as appointments_no_show_count,
-        coalesce(aggregated.appointments_cancelled_count, 0) as appointments_cancelled_count,
+        coalesce(others.appointments_booked_count, 0) as appointments_booked_count,
+        coalesce(others.appointments_kept_count, 0) as appointments_kept_count,
+        coalesce(others.appointments_no_show_count, 0) as appointments_no_show_count,
+        coalesce(others.appointments_cancelled_count, 0) as appointments_cancelled_count,
         coalesce(
-            aggregated.appointments_booked_count
-            - aggregated.appointments_kept_count
-            - aggregated.appointments_no_show_count
-            - aggregated.appointments_cancelled_count,
+            others.appointments_booked_count
+            - others.appointments_kept_count
+            - others.appointments_no_show_count
+            - others.appointments_cancelled_count,
             0
         ) as appointments_pending_count,
-        cast(aggregated.appointments_no_show_count as double precision) / nullif((aggregated.appointments_kept_count + aggregated.appointments_no_show_count), 0) as appointment_no_show_ratio,
-        cast(date_part('epoch', spine.as_of - aggregated.last_booking_at) as bigint) / cast(86400 as double precision) as days_since_last_booking,
-        coalesce(aggregated.opportunities_created_count - aggregated.opportunities_closed_count, 0)
+        cast(others.appointments_no_show_count as double precision) / nullif((others.appointments_kept_count + others.appointments_no_show_count), 0) as appointment_no_show_ratio,
+        cast(date_part('epoch', spine.as_of - others.last_booking_at) as bigint) / cast(86400 as double precision) as days_since_last_booking,
+        coalesce(others.opportunities_created_count - others.opportunities_closed_count, 0)
             as opportunities_open_count,
         spine.source,
         spine.lead_intent,
@@ -365,31 +383,33 @@ features as (
             when coalesce(spine.price_max_cents, spine.price_min_cents) >= 100000000 then '1m and over'
         end as price_band,
         spine.market,
-        coalesce(aggregated.agent_touch_count_90d, 0) as agent_touch_count_90d,
-        cast(aggregated.agent_touch_count_total as double precision) / nullif(aggregated.outbound_count_total, 0)
+        coalesce(outbound.agent_touch_count_90d, 0) as agent_touch_count_90d,
+        cast(outbound.agent_touch_count_total as double precision) / nullif(outbound.outbound_count_total, 0)
             as agent_touch_share,
-        cast(date_part('epoch', spine.as_of - aggregated.last_agent_touch_at) as bigint) / cast(86400 as double precision) as days_since_last_agent_touch,
-        case when aggregated.last_agent_key is not null then coalesce(agent_days.touches_7d, 0) end
+        cast(date_part('epoch', spine.as_of - outbound.last_agent_touch_at) as bigint) / cast(86400 as double precision) as days_since_last_agent_touch,
+        case when outbound.last_agent_key is not null then coalesce(agent_days.touches_7d, 0) end
             as agent_touches_7d,
-        case when aggregated.last_agent_key is not null then coalesce(agent_days.leads_7d, 0) end
+        case when outbound.last_agent_key is not null then coalesce(agent_days.leads_7d, 0) end
             as agent_leads_7d,
-        cast(aggregated.inbound_evening_count as double precision) / nullif(aggregated.inbound_count_total, 0)
+        cast(inbound.inbound_evening_count as double precision) / nullif(inbound.inbound_count_total, 0)
             as inbound_evening_share,
-        cast(aggregated.inbound_weekend_count as double precision) / nullif(aggregated.inbound_count_total, 0)
+        cast(inbound.inbound_weekend_count as double precision) / nullif(inbound.inbound_count_total, 0)
             as inbound_weekend_share,
-        cast(aggregated.inbound_office_hours_count as double precision) / nullif(aggregated.inbound_count_total, 0)
+        cast(inbound.inbound_office_hours_count as double precision) / nullif(inbound.inbound_count_total, 0)
             as inbound_office_hours_share,
-        cast(date_part('epoch', spine.as_of - coalesce(aggregated.last_inbound_at, spine.created_at)) as bigint) / cast(86400 as double precision)
+        cast(date_part('epoch', spine.as_of - coalesce(inbound.last_inbound_at, spine.created_at)) as bigint) / cast(86400 as double precision)
             as days_dormant,
-        aggregated.longest_silence_seconds / cast(86400 as double precision) as longest_silence_days,
-        coalesce(aggregated.returns_count, 0) as returns_count,
-        cast(date_part('epoch', spine.as_of - aggregated.last_return_at) as bigint) / cast(86400 as double precision) as days_since_last_return
+        inbound.longest_silence_seconds / cast(86400 as double precision) as longest_silence_days,
+        coalesce(inbound.returns_count, 0) as returns_count,
+        cast(date_part('epoch', spine.as_of - inbound.last_return_at) as bigint) / cast(86400 as double precision) as days_since_last_return
     from spine
-    left join aggregated on spine.spine_id = aggregated.spine_id
+    left join inbound on spine.lead_id = inbound.lead_id and spine.as_of = inbound.as_of
+    left join outbound on spine.lead_id = outbound.lead_id and spine.as_of = outbound.as_of
+    left join others on spine.lead_id = others.lead_id and spine.as_of = others.as_of
     left join agent_days
         on
             spine.location_id = agent_days.location_id
-            and substring(aggregated.last_agent_key from 11) = agent_days.agent_id
+            and substring(outbound.last_agent_key from 11) = agent_days.agent_id
             and cast(spine.as_of at time zone 'UTC' as date) = agent_days.day
 )
 select

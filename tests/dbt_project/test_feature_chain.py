@@ -29,11 +29,19 @@ Found = dict[tuple[str, dt.datetime], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Histories:
-    """Leads that are loaded and built, with the moments to look at them."""
+    """Leads that are loaded and built, with the moments to look at them.
+
+    Attributes:
+        database: where.
+        leads: by id.
+        expected: their features, by the slow way.
+        batch: marts.lead_features as compiled, over the spine of open leads.
+    """
 
     database: Database
     leads: dict[str, RawLead]
     expected: Found
+    batch: str
 
 
 def gathered(count: int) -> list[RawLead]:
@@ -62,7 +70,7 @@ def build(database: Database, target: Path, leads: list[RawLead]) -> Histories:
         create_raw_tables(connection)
         write(connection, leads, LOADED_AT)
     run = run_dbt(
-        database, target, "build", "--select", "+int_agent_days", "stg_ghl__locations",
+        database, target, "build", "--select", "+lead_features",
         "--exclude-resource-type", "unit_test", "--exclude-resource-type", "test",
         as_of=LOADED_AT.isoformat(),
     )  # fmt: skip
@@ -95,21 +103,32 @@ def build(database: Database, target: Path, leads: list[RawLead]) -> Histories:
                 "source": lead.source if is_in else None,
                 "market": lead.location_id if is_in else None,
             }
-    return Histories(database, named, expected)
+    compiled = target / "compiled/leadengine/models/marts/lead_features.sql"
+    return Histories(database, named, expected, compiled.read_text(encoding="utf-8"))
 
 
-def computed(histories: Histories, sql: str) -> Found:
-    """The same through the macro, for all leads and moments in one query."""
+def over_spine(query: str) -> str:
+    """A query of features, over ``pg_temp.spine`` in place of the spine that it has."""
     spine = "as (\n    select lead_id, as_of from pg_temp.spine\n),"
-    batch, replaced = re.subn(r"(?<=with one_lead )as \(.*?\n\),", spine, sql, count=1, flags=re.S)
-    assert replaced == 1
+    alone, one = re.subn(r"(?<=with one_lead )as \(.*?\n\),", spine, query, count=1, flags=re.S)
+    batch, many = re.subn(r'"\w+"\."intermediate"\."int_scoring_spine"', "pg_temp.spine", query)
+    assert (one == 1) != (many > 1)
+    return alone if one else batch
+
+
+def computed(histories: Histories, query: str) -> Found:
+    """The same through the macro, for all leads and moments in one query."""
     with psycopg.connect(histories.database.libpq_url, row_factory=dict_row) as connection:
-        connection.execute("create temporary table spine (lead_id text, as_of timestamptz)")
+        connection.execute(
+            "create temporary table spine (lead_id text, as_of timestamptz, location_id text)"
+        )
         copy_rows(connection, "pg_temp.spine", ["lead_id", "as_of"], histories.expected)
         connection.execute("analyze pg_temp.spine")
         return {
             (row["lead_id"], row["as_of"]): row
-            for row in connection.execute(batch).fetchall()  # type: ignore[call-overload]
+            for row in connection.execute(
+                over_spine(query)  # type: ignore[call-overload]
+            ).fetchall()
         }
 
 
@@ -134,6 +153,16 @@ def histories(template_database: Database, dbt_target: Path) -> Iterator[Histori
 def test_raw_rows_become_the_features_of_what_was_known(histories: Histories) -> None:
     assert len(histories.expected) > 1200
     assert differing(histories, SQL) == {}
+
+
+def test_a_batch_reads_the_touches_as_they_were_known(histories: Histories) -> None:
+    """Kept in order once, in versions, they give what putting them in order at each moment does."""
+    assert differing(histories, histories.batch) == {}
+    forgetful, conditions = re.subn(
+        r"\s+and events\.known_until >= spine\.as_of", "", histories.batch
+    )
+    assert conditions == 3
+    assert differing(histories, forgetful)
 
 
 def test_histories_hold_what_goes_wrong(histories: Histories) -> None:
@@ -175,5 +204,6 @@ def test_ten_thousand_pairs_have_no_differing_value(
         histories = build(database, dbt_target, gathered(3500))
         assert len(histories.expected) >= 10_000
         assert differing(histories, SQL) == {}
+        assert differing(histories, histories.batch) == {}
     finally:
         drop(database)

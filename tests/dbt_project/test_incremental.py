@@ -29,6 +29,7 @@ COMPARED = (
     *INCREMENTAL, "intermediate.int_leads", "intermediate.int_lead_status",
     "intermediate.int_opt_outs", "intermediate.int_communications_built",
     "intermediate.int_lead_timeline_built", "intermediate.int_training_built",
+    "intermediate.int_feature_events",
     "marts.lead_features",
 )  # fmt: skip
 HOUR = dt.timedelta(hours=1)

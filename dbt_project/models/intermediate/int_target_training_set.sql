@@ -17,7 +17,7 @@ points as (
 
 features as (
 
-    {{ lead_features('points') }}
+    {{ lead_features('points', kept=true) }}
 
 ),
 

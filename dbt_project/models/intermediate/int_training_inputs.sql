@@ -1,6 +1,7 @@
 {#
     Everything that the features of a lead can be made from: while the digest stays, the training
     rows stay. A test holds the relations here to those of the macro.
+    depends_on: {{ ref('int_feature_events') }}, which keeps the digest of its events.
 #}
 
 with spine as (
@@ -45,8 +46,8 @@ points as (
 
 histories as (
 
-    -- What the lead's events were made from, as int_lead_timeline kept it.
-    select * from {{ ref('int_lead_timeline_built') }}
+    -- What the lead's events were made from, as int_feature_events kept it.
+    select * from {{ ref('int_feature_events_built') }}
 
 ),
 

@@ -1,26 +1,24 @@
-{{ config(indexes=[{'columns': ['lead_id'], 'unique': true}]) }}
+{{
+    config(
+        indexes=[{'columns': ['lead_id'], 'unique': true}],
+        meta={'analyzed': ['lead_id', 'location_id', 'as_of']}
+    )
+}}
 
-with spine as (
+with features as (
 
-    select * from {{ ref('int_scoring_spine') }}
-
-),
-
-features as (
-
-    {{ lead_features('spine') }}
+    {{ lead_features(ref('int_scoring_spine'), kept=true, carried=['location_id']) }}
 
 ),
 
 final as (
 
     select
-        spine.lead_id,
-        spine.location_id,
-        spine.as_of,
+        lead_id,
+        location_id,
+        as_of,
         {{ feature_list('features') }}
-    from spine
-    inner join features on spine.lead_id = features.lead_id and spine.as_of = features.as_of
+    from features
 
 )
 

@@ -4,35 +4,32 @@
         incremental_strategy='changed_leads',
         on_schema_change='fail',
         indexes=[{'columns': ['lead_id', 'as_of'], 'unique': true}, {'columns': ['as_of']}],
+        meta={'analyzed': ['lead_id', 'location_id', 'as_of', 'split_group', 'label']},
         pre_hook="{{ find_changed_leads(ref('int_training_inputs'), ref('int_training_built')) }}",
         post_hook="{{ remember_inputs(ref('int_training_built')) }}"
     )
 }}
 
-with spine as (
+{%- set spine -%}
+    (select * from {{ ref('int_training_spine') }} where {{ only_changed_leads() }})
+{%- endset -%}
 
-    select * from {{ ref('int_training_spine') }}
-    where {{ only_changed_leads() }}
+with features as (
 
-),
-
-features as (
-
-    {{ lead_features('spine') }}
+    {{ lead_features(spine, kept=true, carried=['location_id', 'split_group', 'label']) }}
 
 ),
 
 final as (
 
     select
-        spine.lead_id,
-        spine.location_id,
-        spine.as_of,
-        spine.split_group,
-        spine.label,
+        lead_id,
+        location_id,
+        as_of,
+        split_group,
+        label,
         {{ feature_list('features') }}
-    from spine
-    inner join features on spine.lead_id = features.lead_id and spine.as_of = features.as_of
+    from features
 
 )
 
