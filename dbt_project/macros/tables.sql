@@ -22,11 +22,24 @@
 {#
     After each model that is a table: what reads it within the same run must not be planned as if
     it were empty. Without statistics a join of two large tables became a loop over both.
-    meta.analyzed names the columns that matter where a table has very many.
+    meta.analyzed names the columns that matter where a table has very many. What an incremental run
+    leaves about as large as it was is like it was, too.
 #}
 {% macro analyze_table() -%}
     {%- if config.get('materialized') not in ['view', 'ephemeral'] -%}
-    {%- set columns = (config.get('meta') or {}).get('analyzed', []) %}
+    {%- set columns = (config.get('meta') or {}).get('analyzed', []) -%}
+    {%- if not (execute and is_incremental()) or has_grown(this) -%}
     analyze {{ this }}{{ ' (' ~ columns | join(', ') ~ ')' if columns }}
     {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# Whether a table is a tenth larger than when it was last looked at. #}
+{% macro has_grown(relation) -%}
+    {%- set found = run_query(
+        "select pg_relation_size(oid) > 1.1 * relpages * cast(current_setting('block_size') as integer)"
+        ~ " from pg_class where oid = cast('" ~ relation ~ "' as regclass)"
+    ) -%}
+    {{ return(found.columns[0].values()[0]) }}
 {%- endmacro %}

@@ -14,7 +14,6 @@ from psycopg import sql
 from tests.conftest import clone, drop
 from tests.dbt_project.conftest import Warehouse
 from tests.dbt_project.raw_fixture import Row, insert
-from tests.dbt_project.rendering import RENDERED
 from tests.dbt_project.running import run_dbt
 from warehouse.database import Database
 
@@ -29,7 +28,7 @@ COMPARED = (
     *INCREMENTAL, "intermediate.int_leads", "intermediate.int_lead_status",
     "intermediate.int_opt_outs", "intermediate.int_communications_built",
     "intermediate.int_lead_timeline_built", "intermediate.int_training_built",
-    "intermediate.int_feature_events",
+    "intermediate.int_feature_events", "intermediate.int_agent_days",
     "marts.lead_features",
 )  # fmt: skip
 HOUR = dt.timedelta(hours=1)
@@ -330,6 +329,7 @@ def test_the_digest_reads_all_that_the_features_read(brokerage_warehouse: Wareho
     relation = re.compile(r'"(?:staging|intermediate|marts)"\."\w+"')
     compiled = brokerage_warehouse.target / "compiled/leadengine/models/intermediate"
     text = (compiled / "int_training_inputs.sql").read_text(encoding="utf-8")
-    needed = set(relation.findall(RENDERED.read_text(encoding="utf-8")))
-    assert needed
+    training = compiled.parent / "marts/lead_training_set.sql"
+    needed = set(relation.findall(training.read_text(encoding="utf-8")))
+    assert len(needed) == 5
     assert needed <= set(relation.findall(text))

@@ -1,64 +1,14 @@
 {{ config(indexes=[{'columns': ['location_id', 'agent_id', 'day'], 'unique': true}]) }}
 
-with timeline as (
+with lead_spans as (
 
-    select * from {{ ref('int_lead_timeline') }}
+    select * from {{ ref('int_agent_spans') }}
 
 ),
 
 week as (
 
     {{ dbt.generate_series(7) }}
-
-),
-
-agent_touches as (
-
-    select
-        location_id,
-        agent_id,
-        lead_id,
-        {{ local_date('occurred_at', "'UTC'") }} as occurred_on,
-        {{ local_date('known_at', "'UTC'") }} as known_on
-    from timeline
-    where
-        event_type = 'touch'
-        and direction = 'outbound'
-        and actor = 'agent'
-        and agent_id is not null
-
-),
-
-touches_by_day as (
-
-    /*
-        The days that see a touch: from the one after it happened and was known, for as long as it
-        is no more than seven days back. The end is not included.
-    */
-    select
-        location_id,
-        agent_id,
-        lead_id,
-        cast({{ dbt.dateadd('day', 1, 'greatest(occurred_on, known_on)') }} as date) as first_day,
-        cast({{ dbt.dateadd('day', 8, 'occurred_on') }} as date) as end_day,
-        count(*) as touches
-    from agent_touches
-    where known_on < {{ dbt.dateadd('day', 7, 'occurred_on') }}
-    group by location_id, agent_id, lead_id, occurred_on, known_on
-
-),
-
-covered as (
-
-    -- Until when earlier touches of the same lead count already: a lead counts once a day.
-    select
-        *,
-        max(end_day) over (
-            partition by location_id, agent_id, lead_id
-            order by first_day, end_day
-            rows between unbounded preceding and 1 preceding
-        ) as covered_until
-    from touches_by_day
 
 ),
 
@@ -69,13 +19,11 @@ spans as (
         agent_id,
         first_day,
         end_day,
-        greatest(first_day, coalesce(covered_until, first_day)) as lead_first_day,
+        lead_first_day,
         sum(touches) as touches,
         count(*) as leads
-    from covered
-    group by
-        location_id, agent_id, first_day, end_day,
-        greatest(first_day, coalesce(covered_until, first_day))
+    from lead_spans
+    group by location_id, agent_id, first_day, end_day, lead_first_day
 
 ),
 

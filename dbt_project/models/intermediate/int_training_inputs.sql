@@ -1,7 +1,6 @@
 {#
     Everything that the features of a lead can be made from: while the digest stays, the training
     rows stay. A test holds the relations here to those of the macro.
-    depends_on: {{ ref('int_feature_events') }}, which keeps the digest of its events.
 #}
 
 with spine as (
@@ -10,9 +9,9 @@ with spine as (
 
 ),
 
-timeline as (
+feature_events as (
 
-    select * from {{ ref('int_lead_timeline') }}
+    select * from {{ ref('int_feature_events') }}
 
 ),
 
@@ -56,7 +55,7 @@ agents as (
     select distinct
         lead_id,
         agent_id
-    from timeline
+    from feature_events
     where agent_id is not null
 
 ),

@@ -22,9 +22,30 @@ timeline as (
 
 ),
 
-steps as (
+series as (
 
     {{ dbt.generate_series(var('spine_max_points')) }}
+
+),
+
+steps as (
+
+    -- Distinct, so that the numbers are worked out once and not for each lead.
+    select distinct cast(generated_number as integer) as number
+    from series
+
+),
+
+leads_until_now as (
+
+    -- One step more than there are whole ones: what is over is told exactly below.
+    select
+        *,
+        2 + floor(
+            ({{ seconds_between('created_at', scoring_moment()) }} - {{ (1 + var('label_days')) * 86400 }})
+            / cast({{ var('spine_step_days') * 86400 }} as double precision)
+        ) as last_step
+    from leads
 
 ),
 
@@ -36,11 +57,11 @@ points as (
         leads.deleted_at,
         {{ dbt.dateadd(
             'hour',
-            '24 + (cast(steps.generated_number as integer) - 1) * 24 * ' ~ var('spine_step_days'),
+            '24 + (steps.number - 1) * 24 * ' ~ var('spine_step_days'),
             'leads.created_at'
         ) }} as as_of
-    from leads
-    cross join steps
+    from leads_until_now as leads
+    inner join steps on leads.last_step >= steps.number
 
 ),
 
@@ -87,22 +108,34 @@ conversions as (
 
 ),
 
-final as (
+converted as (
 
     -- Judged by when it happened; the day that we learned of it is the features' concern.
+    select distinct
+        open_points.lead_id,
+        open_points.as_of
+    from open_points
+    inner join conversions
+        on
+            open_points.lead_id = conversions.lead_id
+            and open_points.as_of <= conversions.occurred_at
+            and open_points.label_until > conversions.occurred_at
+
+),
+
+final as (
+
     select
         open_points.lead_id,
         open_points.location_id,
         open_points.split_group,
         open_points.as_of,
-        case when count(conversions.occurred_at) > 0 then 1 else 0 end as label
+        case when converted.lead_id is not null then 1 else 0 end as label
     from open_points
-    left join conversions
+    left join converted
         on
-            open_points.lead_id = conversions.lead_id
-            and open_points.as_of <= conversions.occurred_at
-            and open_points.label_until > conversions.occurred_at
-    group by open_points.lead_id, open_points.location_id, open_points.split_group, open_points.as_of
+            open_points.lead_id = converted.lead_id
+            and open_points.as_of = converted.as_of
 
 )
 
