@@ -164,7 +164,7 @@
 {# An index on a loaded table that a model looks leads up by; loading knows only the keys. #}
 {% macro index_source(source_name, table_name, columns) -%}
     {%- set relation = source(source_name, table_name) -%}
-    {%- if execute and load_relation(relation) is not none -%}
+    {%- if execute and source_exists(relation) -%}
     create index if not exists {{ table_name ~ '_by_' ~ columns | join('_') }}
     on {{ relation }} ({{ columns | join(', ') }})
     {%- endif -%}

@@ -4,7 +4,7 @@
 #}
 {% macro select_source(source_name, table_name) -%}
     {%- set relation = source(source_name, table_name) -%}
-    {%- if not execute or relation.is_cte or load_relation(relation) is not none -%}
+    {%- if not execute or relation.is_cte or source_exists(relation) -%}
     select * from {{ relation }}
     {%- else -%}
     {%- set table = graph.sources.values()
@@ -17,4 +17,24 @@
         {%- endfor %}
     where false
     {%- endif -%}
+{%- endmacro %}
+
+
+{#
+    Whether a source's table is there. The database is asked, not dbt's cache: that takes a schema
+    for known once it knows the first of its tables, so that another thread finds the rest missing.
+#}
+{% macro source_exists(relation) -%}
+    {{ return(adapter.dispatch('source_exists')(relation)) }}
+{%- endmacro %}
+
+{% macro default__source_exists(relation) -%}
+    {{ return(load_relation(relation) is not none) }}
+{%- endmacro %}
+
+{% macro postgres__source_exists(relation) -%}
+    {%- set found = run_query(
+        "select to_regclass('" ~ relation.include(database=false) ~ "') is not null"
+    ) -%}
+    {{ return(found.columns[0].values()[0]) }}
 {%- endmacro %}

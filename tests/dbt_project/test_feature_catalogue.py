@@ -30,7 +30,7 @@ INTAKE = {
     "beds", "price_min_cents", "price_max_cents",
 }  # fmt: skip
 EVENTS = {
-    "lead_id", "event_type", "channel", "direction", "outcome", "duration_seconds", "actor",
+    "event_id", "lead_id", "event_type", "channel", "direction", "outcome", "duration_seconds", "actor",
     "agent_id", "occurred_at", "known_at",
 }  # fmt: skip
 SQL = RENDERED.read_text(encoding="utf-8")
