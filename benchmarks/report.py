@@ -4,11 +4,12 @@ import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from benchmarks import pages
 
 
 @dataclass
@@ -71,20 +72,5 @@ def print_table(console: Console, title: str, measures: Sequence[Measure]) -> No
 
 def markdown(title: str, measures: Sequence[Measure], remarks: Sequence[str] = ()) -> str:
     """The same for a page: a sentence, the table, further sentences."""
-    rows = [HEADINGS, ("---",) * len(HEADINGS), *(one.cells() for one in measures)]
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([f"{title}.", "", *lines, *([""] if remarks else []), *remarks])
-
-
-def write_between(page: Path, name: str, text: str) -> None:
-    """Puts a text between ``<!-- name:start -->`` and ``<!-- name:end -->`` of a page.
-
-    Raises:
-        ValueError: the page has no such place, or several.
-    """
-    start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
-    held = page.read_text(encoding="utf-8")
-    if held.count(start) != 1 or held.count(end) != 1 or held.index(start) > held.index(end):
-        raise ValueError(f"{page} has no place between {start} and {end}")
-    before, after = held[: held.index(start)], held[held.index(end) :]
-    page.write_text(f"{before}{start}\n{text}\n{after}", encoding="utf-8")
+    rows = [list(one.cells()) for one in measures]
+    return "\n\n".join([f"{title}.", pages.table(list(HEADINGS), rows), " ".join(remarks)])

@@ -3,7 +3,7 @@
     python benchmarks/warehouse.py                    1,000,000 leads, 10,000,000 events
     python benchmarks/warehouse.py --leads 20000      small; events follow, ten a lead
     python benchmarks/warehouse.py --verify           also: incremental against a full refresh
-    python benchmarks/warehouse.py --write-docs       also: the table into docs/data-engineers.md
+    python benchmarks/warehouse.py --write            also: the table into docs/data-engineers.md
 
 The rows are generated in the raw tables (``sql/generate_raw.sql``, simulated people), in an
 embedded PostgreSQL with a state folder of its own that is removed at the end. Everything after that
@@ -53,13 +53,13 @@ ROOT = Path(__file__).resolve().parents[1]
 SQL = Path(__file__).parent / "sql"
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.report import Measure, machine, markdown, print_table, write_between  # noqa: E402
+from benchmarks.pages import DOCS, write_block  # noqa: E402
+from benchmarks.report import Measure, machine, markdown, print_table  # noqa: E402
 
 NOW = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
 EVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 LATER = NOW + dt.timedelta(hours=1)
 PROJECT = ROOT / "dbt_project"
-PAGE = ROOT / "docs" / "data-engineers.md"
 MODELS = ("+lead_features", "+lead_training_set", "+fct_communications")
 RAW = ("contacts", "messages", "appointments", "opportunities")
 COMPARED = (
@@ -407,7 +407,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, help="default: ten a lead")
     parser.add_argument("--verify", action="store_true", help="compare with a full refresh")
     parser.add_argument(
-        "--write-docs", action="store_true", help=f"write the table into {PAGE.name}"
+        "--write", action="store_true", help="write the table into docs/data-engineers.md"
     )
     arguments = parser.parse_args()
     events = arguments.events or arguments.leads * 10
@@ -434,9 +434,9 @@ def main() -> None:
     figures = [asdict(one) | {"ratio": round(one.ratio, 2)} for one in benchmark.measures]
     print(json.dumps({"machine": where, "leads": arguments.leads, "measures": figures}
                      | benchmark.details))  # fmt: skip
-    if arguments.write_docs:
+    if arguments.write:
         text = markdown(benchmark.title(where), benchmark.measures, benchmark.remarks())
-        write_between(PAGE, "scale", text)
+        write_block(DOCS / "data-engineers.md", "scale", text)
 
 
 if __name__ == "__main__":

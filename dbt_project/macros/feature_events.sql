@@ -5,13 +5,11 @@
 #}
 
 
-{# The event types that features count, beside touches. #}
+{# The types of event that features count, beside touches, for a condition. #}
 {% macro feature_event_types() -%}
-    {{ return([
-        'email_opened', 'email_clicked',
+    'email_opened', 'email_clicked',
         'appointment_booked', 'appointment_kept', 'appointment_no_show', 'appointment_cancelled',
-        'opportunity_created', 'opportunity_won', 'opportunity_lost',
-    ]) }}
+        'opportunity_created', 'opportunity_won', 'opportunity_lost'
 {%- endmacro %}
 
 

@@ -87,7 +87,7 @@ visible_events as (
             spine.lead_id = timeline.lead_id
             and timeline.occurred_at < spine.as_of
             and timeline.known_at < spine.as_of
-    where timeline.event_type in ('touch', '{{ feature_event_types() | join("', '") }}')
+    where timeline.event_type in ('touch', {{ feature_event_types() }})
 
 ),
 

@@ -75,7 +75,9 @@ visible_events as (
             spine.lead_id = timeline.lead_id
             and timeline.occurred_at < spine.as_of
             and timeline.known_at < spine.as_of
-    where timeline.event_type in ('touch', 'email_opened', 'email_clicked', 'appointment_booked', 'appointment_kept', 'appointment_no_show', 'appointment_cancelled', 'opportunity_created', 'opportunity_won', 'opportunity_lost')
+    where timeline.event_type in ('touch', 'email_opened', 'email_clicked',
+        'appointment_booked', 'appointment_kept', 'appointment_no_show', 'appointment_cancelled',
+        'opportunity_created', 'opportunity_won', 'opportunity_lost')
 ),
 
 touches_in_order as (

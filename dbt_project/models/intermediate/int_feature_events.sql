@@ -163,7 +163,7 @@ other_events as (
         cast(null as boolean) as is_weekend,
         cast(null as boolean) as is_office_hours
     from timeline
-    where event_type in ('{{ feature_event_types() | join("', '") }}')
+    where event_type in ({{ feature_event_types() }})
 
 ),
 
