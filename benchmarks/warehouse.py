@@ -65,6 +65,7 @@ RAW = ("contacts", "messages", "appointments", "opportunities")
 COMPARED = (
     "intermediate.int_communications", "intermediate.int_lead_timeline",
     "intermediate.int_lead_status", "intermediate.int_opt_outs",
+    "intermediate.int_feature_events", "intermediate.int_agent_days",
     "marts.fct_communications", "marts.lead_features", "marts.lead_training_set",
 )  # fmt: skip
 # One lead in this many changes before the incremental run.

@@ -30,8 +30,8 @@ INTAKE = {
     "beds", "price_min_cents", "price_max_cents",
 }  # fmt: skip
 EVENTS = {
-    "event_id", "lead_id", "event_type", "channel", "direction", "outcome", "duration_seconds", "actor",
-    "agent_id", "occurred_at", "known_at",
+    "event_id", "lead_id", "event_type", "channel", "direction", "outcome", "duration_seconds",
+    "actor", "agent_id", "occurred_at", "known_at",
 }  # fmt: skip
 SQL = RENDERED.read_text(encoding="utf-8")
 
