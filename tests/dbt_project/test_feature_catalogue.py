@@ -128,7 +128,7 @@ def test_features_take_nothing_from_a_lead_that_says_who_it_is() -> None:
         found.group(1) for found in re.finditer(r"select\s+\*,?\s.*?from (\S+)", SQL, re.DOTALL)
     ]
     assert [star.rpartition(".")[2].strip('"') for star in stars] == [
-        "int_lead_timeline", "int_leads", "stg_ghl__locations", "int_agent_days",
+        "int_leads", "stg_ghl__locations", "int_agent_days", "int_lead_timeline",
         "visible_events", "features",
     ]  # fmt: skip
 
