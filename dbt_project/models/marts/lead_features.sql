@@ -14,9 +14,9 @@ with features as (
 final as (
 
     select
-        lead_id,
-        location_id,
-        as_of,
+        features.lead_id,
+        features.location_id,
+        features.as_of,
         {{ feature_list('features') }}
     from features
 

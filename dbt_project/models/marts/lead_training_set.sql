@@ -23,11 +23,11 @@ with features as (
 final as (
 
     select
-        lead_id,
-        location_id,
-        as_of,
-        split_group,
-        label,
+        features.lead_id,
+        features.location_id,
+        features.as_of,
+        features.split_group,
+        features.label,
         {{ feature_list('features') }}
     from features
 
