@@ -63,7 +63,7 @@ def _candidate(row: dict[str, Any]) -> Candidate:
         lead_id=row["lead_id"],
         location_id=row["location_id"],
         contact_id=row["contact_id"],
-        score=float(row["score"]),
+        score=None if row["score"] is None else float(row["score"]),
         tier=row["tier"],
         rank=row["rank"],
         channels={

@@ -240,7 +240,7 @@ class _Mover:
     ) -> Advance:
         """Writes the intent of a step that is due, or says why there is none."""
         if candidate is None:
-            # Closed, merged into another lead, or without a score.
+            # Closed, merged into another lead, without a score, or a client no more.
             return not_queued(moved, "lead_closed", self._now)
         decision = route(
             self._sequence(row),

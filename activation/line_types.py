@@ -31,7 +31,7 @@ class LineReport:
 def look_up_lines(
     database: Database, clients: Clients, settings: Settings, clock: Clock, *, most: int = 1_000
 ) -> LineReport:
-    """Asks about the numbers of open leads, best score first, that were not asked about lately.
+    """Asks about numbers not asked about lately: open leads, best score first, then past clients.
 
     Does nothing where ``LINE_TYPE_LOOKUPS`` is off: each look-up is paid. A provider that does not
     answer ends the round; what was learnt is kept.
@@ -49,12 +49,14 @@ def look_up_lines(
         wanted = [
             str(row[0])
             for row in connection.execute(
-                "select leads.phone from marts.lead_priorities as priorities"
-                " inner join marts.dim_leads as leads on priorities.lead_id = leads.lead_id"
+                "select leads.phone from marts.dim_leads as leads"
+                " left join marts.lead_priorities as priorities"
+                " on leads.lead_id = priorities.lead_id"
                 " left join ops.phone_lines as lines on leads.phone = lines.address"
-                " where leads.phone is not null and leads.is_phone_valid and leads.is_open"
+                " where leads.phone is not null and leads.is_phone_valid"
+                " and (leads.is_open and priorities.lead_id is not null or leads.status = 'won')"
                 " and (lines.looked_up_at is null or lines.looked_up_at < %s)"
-                " group by leads.phone order by max(priorities.score) desc",
+                " group by leads.phone order by max(priorities.score) desc nulls last",
                 (clock.now() - GOOD_FOR,),
             )
         ]

@@ -8,16 +8,18 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from activation.audience import Audience
+from activation.audience import Audience, WrittenFor
 from activation.candidates import read_candidates
 from activation.linter import SAMPLE, SAMPLE_EMAIL
 from activation.rulebook import current_rules
 from activation.senders import location_names
 from activation.sms_text import sms_size
 from activation.templating import TEMPLATES_DIR, Message, TemplateLibrary, lead_variables
+from activation.types import Candidate
 from leadengine.clock import Clock
 from leadengine.errors import LeadEngineError
 from leadengine.settings import Settings
@@ -54,28 +56,10 @@ def variables_of(
     """The values of a lead as the CRM has it; the unsubscribe link is a made-up one.
 
     Raises:
-        PreviewError: there is no such open lead.
+        PreviewError: there is no such open lead or past client.
         MartsMissingError: the warehouse has not been built.
     """
-    with database.connect() as connection:
-        found = next(
-            read_candidates(
-                connection,
-                Audience(name="preview", description="one lead"),
-                sequence="preview",
-                step=1,
-                as_of=clock.now(),
-                rules=current_rules(),
-                lead_ids=[lead_id],
-            ),
-            None,
-        )
-    if found is None:
-        raise PreviewError(
-            f"There is no open, scored lead {lead_id!r}.",
-            remedy="Take a lead_id from marts.lead_priorities, or use --sample.",
-        )
-    candidate = found[0]
+    candidate = _candidate(database, lead_id, clock)
     brokerage = location_names(database).get(candidate.location_id) or settings.sender_name
     return {
         **SAMPLE_EMAIL,
@@ -84,6 +68,25 @@ def variables_of(
         "postal_address": settings.sender_postal_address,
         **lead_variables(candidate.facts, brokerage),
     }
+
+
+def _candidate(database: Database, lead_id: str, clock: Clock) -> Candidate:
+    with database.connect() as connection:
+        for of in get_args(WrittenFor):
+            for candidate, _ in read_candidates(
+                connection,
+                Audience(name="preview", description="one lead", of=of),
+                sequence="preview",
+                step=1,
+                as_of=clock.now(),
+                rules=current_rules(),
+                lead_ids=[lead_id],
+            ):
+                return candidate
+    raise PreviewError(
+        f"There is no open, scored lead and no past client {lead_id!r}.",
+        remedy="Take a lead_id from marts.lead_priorities, or use --sample.",
+    )
 
 
 def preview(

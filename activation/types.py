@@ -117,7 +117,7 @@ class Candidate:
     lead_id: str
     location_id: str
     contact_id: str | None
-    score: float
+    score: float | None
     tier: str
     rank: int | None
     channels: dict[Channel, ChannelState]
@@ -158,7 +158,7 @@ class PlannedItem:
     decision: str
     reason_code: str
     reason: str
-    score: float
+    score: float | None
     tier: str
     rank: int | None
     channel: str | None = None

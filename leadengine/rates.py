@@ -25,9 +25,9 @@ def parse_rate(value: Any) -> Any:
     Raises:
         ValueError: it has another form, or is out of bounds.
     """
-    if not isinstance(value, str):
+    if isinstance(value, Rate):
         return value
-    match = _FORM.fullmatch(value.strip())
+    match = _FORM.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         raise ValueError("a rate is requests/seconds, such as 100/10 for a hundred in ten seconds")
     rate = Rate(int(match[1]), int(match[2]))

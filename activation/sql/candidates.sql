@@ -4,7 +4,7 @@ with audience as (
     select
         leads.lead_id,
         leads.location_id,
-        coalesce(priorities.score, 0.0) as score,
+        priorities.score,
         coalesce(priorities.tier, 'client') as tier,
         priorities.rank,
         leads.contact_id,
@@ -334,4 +334,4 @@ left join reached_addresses as email_reached
         and audience.email = email_reached.to_address
 left join history on audience.lead_id = history.lead_id
 left join on_the_way on audience.lead_id = on_the_way.lead_id
-order by audience.score desc, audience.lead_id
+order by audience.score desc nulls last, audience.lead_id

@@ -51,7 +51,7 @@ left join lateral (
 left join lateral (
     select model_version
     from ml.lead_scores
-    where lead_id = items.lead_id and as_of <= batches.as_of
+    where items.score is not null and lead_id = items.lead_id and as_of <= batches.as_of
     order by as_of desc
     limit 1
 ) as scores on true

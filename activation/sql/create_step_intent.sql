@@ -34,11 +34,14 @@ select
     (
         select scores.model_version
         from ml.lead_scores as scores
-        where scores.lead_id = %(lead_id)s and scores.as_of <= %(now)s
+        where
+            %(score)s::double precision is not null
+            and scores.lead_id = %(lead_id)s
+            and scores.as_of <= %(now)s
         order by scores.as_of desc
         limit 1
     ),
-    %(score)s,
+    %(score)s::double precision,
     %(now)s
 on conflict (idempotency_key) do nothing
 returning send_id

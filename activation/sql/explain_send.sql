@@ -40,7 +40,7 @@ left join ops.consent_logs as consent on sends.consent_log_id = consent.consent_
 left join lateral (
     select *
     from ml.lead_scores
-    where lead_id = sends.lead_id and as_of <= batches.as_of
+    where sends.score is not null and lead_id = sends.lead_id and as_of <= batches.as_of
     order by as_of desc
     limit 1
 ) as scores on true

@@ -35,10 +35,15 @@
 {%- endmacro %}
 
 
-{# Whether a table is a tenth larger than when it was last looked at. #}
+{#
+    Whether a table is a tenth larger than when it was last looked at, or nobody has: an index that
+    is made counts the pages, too, and leaves no statistics.
+#}
 {% macro has_grown(relation) -%}
     {%- set found = run_query(
         "select pg_relation_size(oid) > 1.1 * relpages * cast(current_setting('block_size') as integer)"
+        ~ " or not exists (select 1 from pg_stats where schemaname = '" ~ relation.schema
+        ~ "' and tablename = '" ~ relation.identifier ~ "')"
         ~ " from pg_class where oid = cast('" ~ relation ~ "' as regclass)"
     ) -%}
     {{ return(found.columns[0].values()[0]) }}

@@ -171,13 +171,17 @@ select
     numbered.channel, numbered.send_at at time zone 'UTC', numbered.tier, numbered.score,
     numbered.reason
 from (
-    select items.*, row_number() over (partition by decision order by rank) as place
+    select
+        items.*,
+        row_number() over (
+            partition by decision order by rank, score desc nulls last, lead_id
+        ) as place
     from ops.batch_items as items
     where batch_id = %s
 ) as numbered
 left join marts.dim_leads as leads on numbered.lead_id = leads.lead_id
 where numbered.place <= %s
-order by numbered.rank
+order by numbered.place
 """
 
 

@@ -36,7 +36,7 @@ limit 10
 _RULES = """
 select rules.version, rules.reason
 from ml.rules_models as rules
-where rules.version = (select max(model_version) from ml.current_lead_scores)
+where rules.version in (select scores.model_version from ml.current_lead_scores as scores)
 """
 _BATCH = """
 select batch_id, audience, sequence, status, approved_by

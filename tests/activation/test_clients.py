@@ -7,7 +7,10 @@ import pytest
 
 from activation.audience import AudienceError, load_audience
 from activation.enrollments import advance_due
+from activation.explain import explain_send
+from activation.line_types import look_up_lines
 from activation.plan import PlanError
+from activation.preview import PreviewError, variables_of
 from leadengine.clock import FixedClock
 from tests.activation.batches import approved, dispatch, plan
 from tests.activation.conftest import World
@@ -107,6 +110,41 @@ def test_a_client_goes_on_to_the_second_step(world: World) -> None:
         (1, "sent", "past_client_hello.email"),
         (2, "intent", "past_client_value.email"),
     ]
+
+
+def test_a_client_s_message_claims_no_score(world: World) -> None:
+    add(world, client("stays", world.locations[0]))
+    dispatch(world, approved(world, **CLIENTS))
+    assert rows(world.database, "select count(*) from ml.lead_scores") == [(1,)], "of earlier days"
+    [(send_id,)] = rows(world.database, "select send_id from ops.sends")
+    proof = explain_send(world.database, send_id)
+    assert proof["score"] == {"score": None, "model_version": None}
+    assert proof["message"]["score"] is None
+
+
+def test_lines_of_clients_are_asked_about_as_those_of_leads(world: World) -> None:
+    loc = world.locations[0]
+    add(
+        world,
+        Lead("open", loc, phone=phone(1)),
+        client("won", loc, phone=phone(2)),
+        client("lost", loc, phone=phone(3), fields={"status": "lost"}),
+    )
+    wanted = world.settings.model_copy(update={"line_type_lookups": True})
+    assert look_up_lines(world.database, world.clients, wanted, world.clock).asked == 2
+    assert {row[0] for row in rows(world.database, "select address from ops.phone_lines")} == {
+        phone(1),
+        phone(2),
+    }
+
+
+def test_a_template_can_be_seen_with_a_client_s_values(world: World) -> None:
+    loc = world.locations[0]
+    add(world, client("won", loc))
+    values = variables_of(world.database, world.settings, f"{loc}:won", world.clock)
+    assert values["first_name"]
+    with pytest.raises(PreviewError, match="no past client 'nobody'"):
+        variables_of(world.database, world.settings, "nobody", world.clock)
 
 
 def test_an_audience_asks_only_what_is_known_of_its_people(tmp_path: Any) -> None:

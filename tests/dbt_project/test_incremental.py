@@ -320,8 +320,13 @@ def test_other_columns_than_described_are_built_anew(
             0,
         )
         after = versions(connection, "marts.lead_training_set")
+        looked_at = connection.execute(
+            "select count(*) from pg_stats where schemaname = 'marts'"
+            " and tablename = 'lead_training_set'"
+        ).fetchone()
     assert after.keys() == before.keys()
     assert not after.items() & before.items()
+    assert looked_at != (0,), "made anew, and not analyzed"
 
 
 def test_the_digest_reads_all_that_the_features_read(brokerage_warehouse: Warehouse) -> None:

@@ -111,9 +111,12 @@ def test_a_rate_that_does_not_fit_is_named(wrong: str) -> None:
             load_settings(_env_file=None)
 
 
-def test_a_location_s_rate_that_does_not_fit_is_named_with_the_entry(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wrong", ["often", "[0, 10]", "[10000000, 1]", "{requests: 0}"])
+def test_a_location_s_rate_that_does_not_fit_is_named_with_the_entry(
+    tmp_path: Path, wrong: str
+) -> None:
     places = tmp_path / "locations.yaml"
-    places.write_text("- {id: one, token_variable: TOKEN_OF_TESTS, rate_limit: often}\n")
+    places.write_text(f"- {{id: one, token_variable: TOKEN_OF_TESTS, rate_limit: {wrong}}}\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOKEN_OF_TESTS", clients.SECRET)
         with pytest.raises(SettingsError, match=r"(?s)entry 1 .*rate_limit"):
