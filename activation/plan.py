@@ -30,6 +30,7 @@ from activation.types import (
 from activation.unsubscribe import secret_key, unsubscribe_url
 from leadengine.clock import Clock
 from leadengine.errors import LeadEngineError
+from leadengine.memory import collector_paused
 from leadengine.settings import Settings
 from warehouse.database import Database
 
@@ -123,7 +124,7 @@ def plan_batch(
         candidates = read_candidates(
             reading, audience, sequence=sequence.id, step=_FIRST_STEP, as_of=now, rules=rules
         )
-        with plan.items_into(connection) as store:
+        with plan.items_into(connection) as store, collector_paused():
             for item in _decided(candidates, context, writer, limits, request.size, plan):
                 store(item)
         made = plan.finish(
