@@ -40,7 +40,7 @@ class Stack:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "leadengine", "up"],
                 cwd=ROOT,
-                env=os.environ
+                env={key: value for key, value in os.environ.items() if "COVERAGE_" not in key}
                 | {"LEADENGINE_HOME": str(engine.home), "SANDBOX_URL": engine.sandbox.url}
                 | {f"{name}_PORT": str(port) for name, port in self.ports.items()},
                 stdout=output,
