@@ -189,3 +189,31 @@
     {%- endif -%}
     {{ return(wanted) }}
 {%- endmacro %}
+
+
+{#
+    Query of a model that remembers what another's rows were made from. It makes the table empty: the
+    other fills it, in the transaction that changes its rows, so that a build that fails half-way has
+    not remembered what it did not do.
+
+    inputs: the relation of lead_id and inputs_digest that the other reads.
+#}
+{% macro nothing_remembered(inputs) -%}
+with inputs as (
+
+    select * from {{ inputs }}
+
+),
+
+final as (
+
+    select
+        lead_id,
+        {{ row_digest(['inputs_digest']) }} as inputs_digest
+    from inputs
+    where false
+
+)
+
+select * from final
+{%- endmacro %}

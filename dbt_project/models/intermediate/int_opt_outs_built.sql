@@ -6,25 +6,5 @@
     )
 }}
 
-{#
-    Made empty here, and filled by int_opt_outs in the transaction that changes its
-    rows: a build that fails half-way has not remembered what it did not do.
-#}
-
-with inputs as (
-
-    select * from {{ ref('int_communication_inputs') }}
-
-),
-
-final as (
-
-    select
-        lead_id,
-        {{ row_digest(['inputs_digest']) }} as inputs_digest
-    from inputs
-    where false
-
-)
-
-select * from final
+{# Filled by int_opt_outs. #}
+{{ nothing_remembered(ref('int_communication_inputs')) }}
