@@ -57,6 +57,9 @@ class Effect:
     Attributes:
         extra: how many leads of the arm sent to would not have done it otherwise.
         told_on_day: the first day on which the difference could be told from chance.
+        converted: leads of both arms, by the last whole day.
+        fewest_to_tell: converted leads that it takes at least to tell a success and a harm.
+        false_alarm: probability of a false alarm up to this day, at most 5 %.
     """
 
     send_leads: int
@@ -66,8 +69,9 @@ class Effect:
     extra: float
     extra_interval: tuple[float, float] | None
     told_on_day: int | None
+    converted: int
+    fewest_to_tell: int
     false_alarm: float
-    """Probability of a false alarm up to this day, at most 5 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +268,7 @@ def _effect(
         return None
     seen = send[-1], holdout[-1]
     difference = seen[0] / sizes[0] - seen[1] / sizes[1]
-    interval = sequential.exact_interval(looks[-1], *sizes, *seen)
+    interval = sequential.exact_interval(looks[-1], *sizes, holdout)
     crossing = sequential.first_crossing(looks, holdout)
     return Effect(
         send_leads=sizes[0],
@@ -274,6 +278,8 @@ def _effect(
         extra=difference * sizes[0],
         extra_interval=(interval[0] * sizes[0], interval[1] * sizes[0]) if interval else None,
         told_on_day=crossing.day if crossing else None,
+        converted=sum(seen),
+        fewest_to_tell=sequential.fewest_to_tell(*sizes),
         false_alarm=looks[-1].spent,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from activation.sequential import WINDOW_DAYS
+from activation.sequential import LEAST_FALSE_ALARM, WINDOW_DAYS
 
 if TYPE_CHECKING:
     from activation.measure import Arm, Contamination, Effect, Money, SampleRatio
@@ -64,9 +64,20 @@ def _word(effect: Effect, days: float) -> str:
     if days < WINDOW_DAYS:
         return (
             f"Not enough data yet to tell a difference from chance, on day {days:.0f} of"
-            f" {WINDOW_DAYS}: {points} {within}."
+            f" {WINDOW_DAYS}{_still_needed(effect)}: {points} {within}."
+        )
+    if effect.false_alarm < LEAST_FALSE_ALARM:
+        return (
+            f"Not enough data to tell a difference from chance{_still_needed(effect)}: {points}"
+            f" {within}. Plan a larger batch, or hold out more of it."
         )
     return f"No difference can be told from chance: {points} {within}."
+
+
+def _still_needed(effect: Effect) -> str:
+    if effect.converted >= effect.fewest_to_tell:
+        return ""
+    return f", with {effect.converted} conversions where it takes {effect.fewest_to_tell} at least"
 
 
 def _counts(finding: Finding) -> str:

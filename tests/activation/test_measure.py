@@ -1,13 +1,13 @@
 """Measuring: both arms counted, and plain words when it is too early."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
 from activation.approve import BatchError
-from activation.measure import measure_batch
+from activation.measure import Measurement, judge, measure_batch
 from activation.receipts import record_receipt, sync_receipts
 from tests.activation.batches import approved, dispatch
 from tests.activation.conftest import World
@@ -161,6 +161,51 @@ def test_a_lead_counts_in_the_first_batch_of_its_campaign(world: World) -> None:
     told = [measure_batch(world.database, batch, world.clock) for batch in (first, second)]
     assert [each.send.leads + each.holdout.leads for each in told] == [40, 40]
     assert not any(each.sample_ratio.is_off for each in told)
+
+
+def judged(day: int, send: int, holdout: int, converted: tuple[int, int]) -> Measurement:
+    """A batch whose conversions come in turns from its 2nd day to its 50th."""
+    start = datetime(2026, 3, 2, 15, tzinfo=UTC)
+    leads = []
+    for arm, size, many in zip(("send", "holdout"), (send, holdout), converted, strict=True):
+        for number in range(size):
+            at = start + timedelta(days=2 + 48 * number / many) if number < many else None
+            leads.append(
+                {
+                    "arm": arm, "is_sent": arm == "send", "is_delivered": arm == "send",
+                    "replied": False, "opted_out": False, "kept_at": at, "won_at": None,
+                    "won_value_cents": 0, "touched_by": None,
+                }
+            )  # fmt: skip
+    batch = {"status": "done", "holdout_share": holdout / (send + holdout), "started_at": start}
+    return judge(uuid4(), batch, leads, start + timedelta(days=day))
+
+
+def test_a_batch_too_small_to_tell_says_what_it_takes() -> None:
+    early, late = (judged(day, 270, 30, (24, 0)) for day in (30, 61))
+    assert early.verdict.startswith(
+        "Not enough data yet to tell a difference from chance, on day 30 of 60, with 15 conversions"
+        " where it takes 34 at least: "
+    )
+    assert late.verdict.startswith(
+        "Not enough data to tell a difference from chance, with 24 conversions where it takes 34"
+        " at least: "
+    )
+    assert "Plan a larger batch, or hold out more of it." in late.verdict
+    assert late.interval is not None
+    assert late.interval[0] < 0 < late.interval[1]
+
+
+def test_a_batch_with_few_conversions_can_still_be_told_to_do_harm() -> None:
+    assert judged(30, 270, 30, (12, 10)).verdict.startswith("The batch did harm: ")
+
+
+def test_a_batch_with_conversions_enough_is_told_in_the_end() -> None:
+    assert judged(61, 270, 30, (45, 0)).verdict.startswith("The batch worked: ")
+    same = judged(61, 270, 30, (45, 5))
+    assert same.verdict.startswith("No difference can be told from chance")
+    assert same.conversions is not None
+    assert 0.045 <= same.conversions.false_alarm <= 0.05
 
 
 def test_an_unknown_batch(world: World) -> None:
