@@ -26,6 +26,7 @@ import httpx
 from activation.dispatch import dispatch_batch
 from activation.policy import DispatchPolicy
 from activation.settle import unsettled_by_hand
+from leadengine.errors import DatabaseUnavailableError
 from leadengine.settings import Settings, load_settings
 from providers.core import RetryPolicy
 from providers.factory import build_clients
@@ -260,9 +261,7 @@ class Weather:
                 "select count(*) from ops.sends where batch_id = %s"
                 " and status not in ('intent', 'claimed', 'unsettled')"
             )
-        except Exception as error:  # the server may be away just now
-            if "cannot be used" not in str(error) and "terminat" not in str(error):
-                raise
+        except DatabaseUnavailableError:  # just now
             return -1
         return int(rows[0][0])
 
@@ -324,15 +323,21 @@ def work() -> None:
     settings = load_settings(_env_file=None).use_sandbox(order["url"], connect(order["url"]))
     settings = settings.model_copy(update={"twilio_10dlc_class": "none"})
     policy = RetryPolicy(attempts=3, wait_initial=0.05, wait_max=0.2)
-    with build_clients(settings, LocalRateLimiter(), limits=WIDE_LIMITS, policy=policy) as clients:
-        dispatch_batch(
-            database,
-            clients,
-            settings,
-            UUID(order["batch"]),
-            _Clock(timedelta(seconds=order["shift"])),
-            policy=PATIENT,
-        )
+    try:
+        with build_clients(
+            settings, LocalRateLimiter(), limits=WIDE_LIMITS, policy=policy
+        ) as clients:
+            dispatch_batch(
+                database,
+                clients,
+                settings,
+                UUID(order["batch"]),
+                _Clock(timedelta(seconds=order["shift"])),
+                policy=PATIENT,
+            )
+    except DatabaseUnavailableError as error:
+        # Part of the storm: another worker is started in its place.
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

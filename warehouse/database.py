@@ -101,10 +101,26 @@ class Database:
         """A psycopg connection in a transaction: committed at the end, rolled back on an error.
 
         Raises:
-            DatabaseUnavailableError: the server cannot be reached or refuses us.
+            DatabaseUnavailableError: the server cannot be reached or refuses us, or the
+                connection is lost before the end.
         """
-        with self._open(**options) as connection:
-            yield connection
+        connection = self._open(**options)
+        is_lost = False
+        try:
+            with connection:
+                try:
+                    yield connection
+                finally:
+                    is_lost = connection.broken
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            # The commit at the end can find it lost as well.
+            if not (is_lost or connection.broken):
+                raise
+            raise DatabaseUnavailableError(
+                f"The database {self.dbname} at {self.host}:{self.port} went away:"
+                f" {str(error).strip().splitlines()[0]}.",
+                remedy="Start it, then try again; a transaction that was not committed is undone.",
+            ) from error
 
     def _open(self, **options: Any) -> psycopg.Connection:
         parameters: dict[str, Any] = {

@@ -19,6 +19,12 @@ from warehouse.database import Database, open_database
 from warehouse.migrate import head, upgrade
 
 
+def kill(database: Database, connection: psycopg.Connection) -> None:
+    """Ends the server's process behind a connection, as a crash would."""
+    with database.connect(autocommit=True) as other:
+        other.execute("select pg_terminate_backend(%s, 5000)", (connection.info.backend_pid,))
+
+
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
 def test_every_form_of_the_address_leads_to_the_same_database(
     database: Database, driver: str
@@ -50,6 +56,41 @@ def test_server_that_is_down_is_named_without_its_password(url: str, expected: s
         open_database(settings)
     assert "geheim" not in str(caught.value)
     assert "DATABASE_URL" in caught.value.remedy
+
+
+@pytest.mark.parametrize("autocommit", [True, False])
+def test_a_connection_that_is_lost_is_told_in_one_line(db: Database, autocommit: bool) -> None:
+    def read() -> None:
+        with db.connect(autocommit=autocommit) as connection:
+            kill(db, connection)
+            connection.execute("select 1")
+
+    with pytest.raises(DatabaseUnavailableError, match="went away: ") as caught:
+        read()
+    assert "\n" not in str(caught.value)
+    assert "try again" in caught.value.remedy
+
+
+def test_a_connection_that_is_lost_at_the_commit_is_told_as_well(db: Database) -> None:
+    def write() -> None:
+        with db.connect() as connection:
+            connection.execute("create table public.undone (id int)")
+            kill(db, connection)
+
+    with pytest.raises(DatabaseUnavailableError, match="went away"):
+        write()
+    with db.connect() as connection:
+        assert connection.execute("select to_regclass('public.undone')").fetchone() == (None,)
+
+
+def test_what_the_server_refuses_is_no_loss_of_it(db: Database) -> None:
+    def wait() -> None:
+        with db.connect(autocommit=True) as connection:
+            connection.execute("set statement_timeout = 10")
+            connection.execute("select pg_sleep(5)")
+
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        wait()
 
 
 @pytest.mark.parametrize("url", ["postgresql://[::1", "not a url at all="])
