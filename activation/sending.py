@@ -156,7 +156,7 @@ class Sending:
             if not is_open:
                 raise
             # What was under way is recorded through the next connection.
-            _log.warning("the database went away: %s", str(error).splitlines()[0])
+            _log.warning("waiting for the database: %s", str(error).splitlines()[0])
 
     def _open(self, stack: ExitStack) -> tuple[psycopg.Connection, str]:
         deadline = time.monotonic() + self._policy.database_patience.total_seconds()
