@@ -12,6 +12,7 @@ import pyarrow.csv as pacsv
 from psycopg import sql
 
 KEYS = ("lead_id", "location_id", "as_of")
+_NO_FEATURES = ("features_as_of", "agent_id")
 
 _TEXT = {"text", "varchar", "bpchar", "name", "uuid", "char"}
 _TIMES = {"timestamptz", "timestamp", "date"}
@@ -74,8 +75,8 @@ def read_frame(connection: psycopg.Connection, query: sql.Composable) -> pd.Data
 
 
 def feature_names(columns: Sequence[str], *others: str) -> list[str]:
-    """The columns of a feature table that are features: all but the keys and ``others``."""
-    return [name for name in columns if name not in KEYS and name not in others]
+    """The columns of a feature table that are features: all but what says of whom and when."""
+    return [name for name in columns if name not in (*KEYS, *_NO_FEATURES, *others)]
 
 
 def _copied(

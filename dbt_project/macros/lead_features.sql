@@ -15,6 +15,7 @@
     kept: whether to read the touches as int_feature_events holds them in order. Else they are put
     in order here, which one lead is asked for: what its events are this moment.
     carried: columns of the spine that are given as well, after as_of.
+    with_agent: whether to give agent_id, the agent whose load the row has, which is no feature.
 
     Inbound touches, outbound ones and the rest are counted apart: a row then passes only what can
     count it. The spine is written out where it is read, not named once: PostgreSQL would compute
@@ -22,7 +23,7 @@
 
     Gives lead_id, as_of, and one column a feature, of a type that feature_columns() names.
 #}
-{% macro lead_features(spine, kept=false, carried=[]) %}
+{% macro lead_features(spine, kept=false, carried=[], with_agent=false) %}
 {%- set leads = ref('int_leads').include(database=false) -%}
 {%- set locations = ref('stg_ghl__locations').include(database=false) -%}
 {%- set agent_days = ref('int_agent_days').include(database=false) -%}
@@ -191,6 +192,9 @@ features as (
         {%- for name in carried %}
         spine.carried_{{ name }} as {{ name }},
         {%- endfor %}
+        {%- if with_agent %}
+        substring(outbound.last_agent_key from 11) as agent_id,
+        {%- endif %}
         {{ days_between('spine.created_at', 'spine.as_of') }} as days_since_created,
         {{ days_between(
             'greatest(inbound.last_inbound_at, outbound.last_outbound_at, others.last_other_touch_at)',
@@ -299,6 +303,9 @@ select
     {%- for name in carried %}
     {{ name }},
     {%- endfor %}
+    {%- if with_agent %}
+    agent_id,
+    {%- endif %}
     {%- for name, type in feature_columns().items() %}
     cast({{ name }} as {{ type }}) as {{ name }}{{ ',' if not loop.last }}
     {%- endfor %}

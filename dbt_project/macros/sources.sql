@@ -38,3 +38,9 @@
     ) -%}
     {{ return(found.columns[0].values()[0]) }}
 {%- endmacro %}
+
+
+{# The same for a `from`, named like the table. #}
+{% macro source_rows(source_name, table_name) -%}
+    ({{ select_source(source_name, table_name) }}) as {{ table_name }}
+{%- endmacro %}

@@ -20,6 +20,17 @@
 
 
 {#
+    Before a model that groups or sorts very many rows: so many times the memory that a sort has
+    otherwise, for this transaction; what does not fit goes over the disk.
+#}
+{% macro more_memory(times) -%}
+    select set_config(
+        'work_mem', cast(pg_size_bytes(current_setting('work_mem')) * {{ times }} / 1024 as text) || 'kB', true
+    )
+{%- endmacro %}
+
+
+{#
     After each model that is a table: what reads it within the same run must not be planned as if
     it were empty. Without statistics a join of two large tables became a loop over both.
     meta.analyzed names the columns that matter where a table has very many. What an incremental run

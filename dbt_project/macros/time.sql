@@ -44,6 +44,22 @@
 {%- endmacro %}
 
 
+{# The moment at which the UTC day of another began. #}
+{% macro start_of_day(moment) -%}
+    {{ utc_day_begins(local_date(moment, "'UTC'")) }}
+{%- endmacro %}
+
+
+{# The moment at which a day began, in UTC. #}
+{% macro utc_day_begins(day) -%}
+    {{ adapter.dispatch('utc_day_begins')(day) }}
+{%- endmacro %}
+
+{% macro default__utc_day_begins(day) -%}
+    cast({{ day }} as timestamp) at time zone 'UTC'
+{%- endmacro %}
+
+
 {# The clock on the wall at a moment in an IANA time zone, without a zone. #}
 {% macro local_time(moment, timezone) -%}
     {{ adapter.dispatch('local_time')(moment, timezone) }}

@@ -103,7 +103,7 @@ def build(database: Database, target: Path, leads: list[RawLead]) -> Histories:
                 "source": lead.source if is_in else None,
                 "market": lead.location_id if is_in else None,
             }
-    compiled = target / "compiled/leadengine/models/marts/lead_features.sql"
+    compiled = target / "compiled/leadengine/models/intermediate/int_lead_features.sql"
     return Histories(database, named, expected, compiled.read_text(encoding="utf-8"))
 
 

@@ -194,9 +194,9 @@ def test_the_reference_covers_every_feature(brokerage_warehouse: Warehouse) -> N
         columns = [column.name for column in cursor.description or ()]
         cursor = connection.execute("select * from marts.lead_training_set limit 0")
         training = [column.name for column in cursor.description or ()]
-    assert columns[:3] == ["lead_id", "location_id", "as_of"]
-    assert set(columns[3:]) == expected
-    assert training == [*columns[:3], "split_group", "label", *columns[3:]]
+    assert columns[:5] == ["lead_id", "location_id", "as_of", "features_as_of", "agent_id"]
+    assert set(columns[5:]) == expected
+    assert training == [*columns[:3], "split_group", "label", "agent_id", *columns[5:]]
 
 
 @settings(
@@ -268,12 +268,13 @@ def test_one_lead_alone_has_the_values_of_the_batch(
         ).fetchall()
         assert len(batch) > 50
         for row in batch:
+            row["as_of"] = row.pop("features_as_of", row["as_of"])
             alone = connection.execute(
                 SQL, {"lead_id": row["lead_id"], "as_of": row["as_of"]}
             ).fetchall()
             assert len(alone) == 1
             assert alone[0].items() <= row.items()
-            assert len(row) - len(alone[0]) == (1 if table == "lead_features" else 3)
+            assert len(row) - len(alone[0]) == (2 if table == "lead_features" else 4)
 
 
 def test_one_lead_is_looked_up_by_index(brokerage_warehouse: Warehouse) -> None:

@@ -1,8 +1,40 @@
-{{ config(indexes=[{'columns': ['location_id', 'agent_id', 'day'], 'unique': true}]) }}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='changed_keys',
+        on_schema_change='fail',
+        indexes=[
+            {'columns': ['location_id', 'agent_id', 'day'], 'unique': true},
+        ],
+        meta={'changed_by': ['location_id', 'agent_id', 'day']},
+        pre_hook="{{ find_changes(
+            [news_of(ref('int_agent_spans'), 'days', through=days_of_spans('
+                select
+                    key[1] as location_id,
+                    key[2] as agent_id,
+                    cast(key[3] as date) as first_day,
+                    cast(key[4] as date) as end_day
+                from news
+            '))],
+            days_of_spans(ref('int_agent_spans'))
+        ) }}",
+        post_hook="{{ remember_changes() }}"
+    )
+}}
 
 with lead_spans as (
 
-    select * from {{ ref('int_agent_spans') }}
+    select spans.* from {{ ref('int_agent_spans') }} as spans
+    where {{ where_changed(
+        'exists (
+            select from ' ~ changed_keys() ~ ' as changed
+            where
+                spans.location_id = changed.location_id
+                and spans.agent_id = changed.agent_id
+                and spans.first_day <= changed.day
+                and spans.end_day > changed.day
+        )'
+    ) }}
 
 ),
 
@@ -114,7 +146,7 @@ final as (
         cast(touches_7d as integer) as touches_7d,
         cast(leads_7d as integer) as leads_7d
     from days
-    where seen_on < next_day
+    where seen_on < next_day and {{ only_changed(['location_id', 'agent_id', 'seen_on']) }}
 
 )
 

@@ -5,18 +5,21 @@
 {{
     config(
         materialized='incremental',
-        incremental_strategy='changed_leads',
+        incremental_strategy='changed_keys',
         on_schema_change='fail',
-        indexes=[{'columns': ['lead_id']}],
-        pre_hook="{{ find_changed_leads(ref('int_lead_timeline_built'), ref('int_agent_spans_built')) }}",
-        post_hook="{{ remember_inputs(ref('int_agent_spans_built')) }}"
+        indexes=[
+            {'columns': ['lead_id']},
+        ],
+        meta={'noted': {'days': ['location_id', 'agent_id', 'first_day', 'end_day']}},
+        pre_hook="{{ find_changes([news_of(ref('int_lead_timeline'))], all_leads()) }}",
+        post_hook="{{ remember_changes() }}"
     )
 }}
 
 with timeline as (
 
     select * from {{ ref('int_lead_timeline') }}
-    where {{ only_changed_leads() }}
+    where {{ only_changed() }}
 
 ),
 

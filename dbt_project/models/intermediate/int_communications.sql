@@ -1,14 +1,25 @@
 {{
     config(
         materialized='incremental',
-        incremental_strategy='changed_leads',
+        incremental_strategy='changed_keys',
         on_schema_change='fail',
         indexes=[{'columns': ['lead_id', 'channel', 'direction', 'occurred_at']}],
         pre_hook=[
             "{{ index_source('raw_ghl', 'messages', ['location_id', 'contact_id']) }}",
-            "{{ find_changed_leads(ref('int_communication_inputs'), ref('int_communications_built')) }}",
+            "{{ find_changes([
+                news_of(ref('int_contacts_surviving')),
+                news_of(ref('int_provider_touches')),
+                news_of(ref('int_lead_addresses'), through=leads_of_touches('
+                    select news.key[1] as location_id, news.key[2] as address from news
+                ')),
+                news_of_contacts(source('raw_ghl', 'messages')),
+            ], all_leads(), more=[leads_of_touches('
+                select addresses.location_id, addresses.address
+                from ' ~ ref('int_lead_addresses') ~ ' as addresses
+                where ' ~ only_changed(['addresses.lead_id'])
+            )]) }}",
         ],
-        post_hook="{{ remember_inputs(ref('int_communications_built')) }}"
+        post_hook="{{ remember_changes() }}"
     )
 }}
 
@@ -28,7 +39,7 @@ messages_of_all as (
 surviving as (
 
     select * from {{ ref('int_contacts_surviving') }}
-    where {{ only_changed_leads() }}
+    where {{ only_changed() }}
 
 ),
 
@@ -47,7 +58,7 @@ lead_addresses as (
 provider_touches as (
 
     select * from {{ ref('int_provider_touches') }}
-    where {{ only_changed_leads() }}
+    where {{ only_changed() }}
 
 ),
 

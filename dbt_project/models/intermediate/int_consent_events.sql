@@ -1,3 +1,34 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='changed_keys',
+        on_schema_change='fail',
+        indexes=[
+            {'columns': ['evidence_key'], 'unique': true},
+            {'columns': ['lead_id']},
+        ],
+        pre_hook="{{ find_changes([
+            news_of(ref('int_contacts_surviving')),
+            news_of_contacts(ref('stg_ghl__contacts')),
+            news_of(ref('int_lead_addresses'), 'lead'),
+            news_of(ref('int_opt_outs')),
+            news_of(source('raw_twilio', 'messages'), through='
+                select addresses.lead_id
+                from news
+                inner join ' ~ ref('int_lead_addresses') ~ ' as addresses
+                    on ' ~ e164('news.key[1]') ~ ' = addresses.address
+            '),
+            news_of(source('raw_sendgrid', 'suppressions'), through='
+                select addresses.lead_id
+                from news
+                inner join ' ~ ref('int_lead_addresses') ~ ' as addresses
+                    on lower(trim(news.key[1])) = addresses.address
+            '),
+        ], all_leads()) }}",
+        post_hook="{{ remember_changes() }}"
+    )
+}}
+
 with contacts as (
 
     select * from {{ ref('stg_ghl__contacts') }}
@@ -7,18 +38,21 @@ with contacts as (
 surviving as (
 
     select * from {{ ref('int_contacts_surviving') }}
+    where {{ only_changed() }}
 
 ),
 
 lead_addresses as (
 
     select * from {{ ref('int_lead_addresses') }}
+    where {{ only_changed() }}
 
 ),
 
 opt_outs as (
 
     select * from {{ ref('int_opt_outs') }}
+    where {{ only_changed() }}
 
 ),
 

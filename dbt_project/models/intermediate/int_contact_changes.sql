@@ -1,8 +1,35 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='changed_keys',
+        on_schema_change='fail',
+        indexes=[
+            {'columns': ['location_id', 'contact_id']},
+            {'columns': ['lead_id']},
+        ],
+        meta={'changed_by': ['location_id', 'contact_id'], 'noted': {'lead': ['lead_id']}},
+        pre_hook="{{ find_changes(
+            [
+                news_of(ref('snap_contacts')),
+                news_of(ref('int_contacts_surviving'), through='
+                    select location_id, contact_id from ' ~ ref('int_contacts_surviving') ~ '
+                    where lead_id in (select key[1] from news)
+                    union
+                    select location_id, contact_id from ' ~ this ~ '
+                    where lead_id in (select key[1] from news)
+                '),
+            ],
+            'select location_id, contact_id from ' ~ ref('int_contacts_surviving')
+        ) }}",
+        post_hook="{{ remember_changes() }}"
+    )
+}}
+
 with versions as (
 
     {{ snapshot_versions(
         ref('snap_contacts'), ref('int_contact_states'), 'known_at',
-        ['location_id', 'contact_id']
+        ['location_id', 'contact_id'], only_changed()
     ) }}
 
 ),
@@ -10,6 +37,7 @@ with versions as (
 surviving as (
 
     select * from {{ ref('int_contacts_surviving') }}
+    where {{ only_changed() }}
 
 ),
 

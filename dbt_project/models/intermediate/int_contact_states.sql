@@ -1,12 +1,31 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='changed_keys',
+        on_schema_change='fail',
+        indexes=[
+            {'columns': ['location_id', 'contact_id'], 'unique': true},
+        ],
+        meta={'changed_by': ['location_id', 'contact_id']},
+        pre_hook="{{ find_changes(
+            [news_of(ref('stg_ghl__contacts')), news_of(ref('stg_ghl__contact_tags'))],
+            'select location_id, contact_id from ' ~ ref('stg_ghl__contacts')
+        ) }}",
+        post_hook="{{ remember_changes() }}"
+    )
+}}
+
 with contacts as (
 
     select * from {{ ref('stg_ghl__contacts') }}
+    where {{ only_changed() }}
 
 ),
 
 contact_tags as (
 
     select * from {{ ref('stg_ghl__contact_tags') }}
+    where {{ only_changed() }}
 
 ),
 

@@ -1,15 +1,29 @@
 {{
     config(
+        materialized='incremental',
+        incremental_strategy='changed_keys',
+        on_schema_change='fail',
         indexes=[
             {'columns': ['location_id', 'contact_id'], 'unique': true},
             {'columns': ['lead_id']},
-        ]
+        ],
+        pre_hook="{{ find_changes([
+            news_of(ref('int_lead_identities'), 'lead'),
+            news_of(ref('int_identity_records'), 'number', through='
+                select identities.lead_id
+                from news
+                inner join ' ~ ref('int_lead_identities') ~ ' as identities
+                    on cast(news.key[1] as numeric) = identities.record_number
+            '),
+        ], all_leads()) }}",
+        post_hook="{{ remember_changes() }}"
     )
 }}
 
 with identities as (
 
     select * from {{ ref('int_lead_identities') }}
+    where {{ only_changed() }}
 
 ),
 
@@ -50,11 +64,7 @@ members as (
         max(case when records.merged_into is null then records.gone_at end)
             over (partition by identities.lead_id) as last_deleted_at
     from identities
-    inner join records
-        on
-            identities.location_id = records.location_id
-            and identities.record_type = records.record_type
-            and identities.record_id = records.record_id
+    inner join records on identities.record_number = records.record_number
 
 ),
 

@@ -1,3 +1,26 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='changed_keys',
+        on_schema_change='fail',
+        indexes=[
+            {'columns': ['lead_id']},
+        ],
+        pre_hook="{{ find_changes(
+            [
+                news_of(ref('int_contacts_surviving')),
+                news_of(ref('int_opportunity_stages'), 'lead'),
+                news_of(ref('int_deal_corrections'), 'lead'),
+                news_of_contacts(source('raw_ghl', 'appointments')),
+                news_of_contacts(source('raw_ghl', 'opportunities')),
+            ],
+            all_leads(),
+            also=rows_digest(ref('stg_ghl__pipeline_stages'))
+        ) }}",
+        post_hook="{{ remember_changes() }}"
+    )
+}}
+
 with appointments as (
 
     select * from {{ ref('stg_ghl__appointments') }}
@@ -13,6 +36,7 @@ opportunities as (
 opportunity_stages as (
 
     select * from {{ ref('int_opportunity_stages') }}
+    where {{ only_changed() }}
 
 ),
 
@@ -25,12 +49,14 @@ stages as (
 deal_corrections as (
 
     select * from {{ ref('int_deal_corrections') }}
+    where {{ only_changed() }}
 
 ),
 
 surviving as (
 
     select * from {{ ref('int_contacts_surviving') }}
+    where {{ only_changed() }}
 
 ),
 

@@ -1,7 +1,29 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='changed_keys',
+        on_schema_change='fail',
+        indexes=[
+            {'columns': ['event_id'], 'unique': true},
+            {'columns': ['lead_id']},
+        ],
+        pre_hook="{{ find_changes([
+            news_of(ref('int_communications')),
+            news_of(ref('int_leads')),
+            news_of(source('raw_sendgrid', 'suppressions'), through='
+                select leads.lead_id
+                from news
+                inner join ' ~ ref('int_leads') ~ ' as leads on lower(trim(news.key[1])) = leads.email
+            '),
+        ], all_leads()) }}",
+        post_hook="{{ remember_changes() }}"
+    )
+}}
+
 with communications as (
 
     select * from {{ ref('int_communications') }}
-    where channel = 'email' and direction = 'outbound'
+    where channel = 'email' and direction = 'outbound' and {{ only_changed() }}
 
 ),
 
@@ -14,6 +36,7 @@ suppressions as (
 leads as (
 
     select * from {{ ref('int_leads') }}
+    where {{ only_changed() }}
 
 ),
 

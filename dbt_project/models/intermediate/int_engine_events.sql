@@ -1,3 +1,17 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='changed_keys',
+        on_schema_change='fail',
+        indexes=[
+            {'columns': ['lead_id']},
+        ],
+        meta={'computed_whole': true},
+        pre_hook="{{ find_changes() }}",
+        post_hook="{{ remember_changes() }}"
+    )
+}}
+
 with batch_items as (
 
     select * from {{ ref('stg_ops__batch_items') }}

@@ -10,26 +10,20 @@
 {{
     config(
         materialized='incremental',
-        incremental_strategy='changed_leads',
+        incremental_strategy='changed_keys',
         on_schema_change='fail',
         indexes=[{'columns': ['lead_id', 'occurred_at']}],
-        pre_hook="{{ find_changed_leads(
-            ref('int_lead_timeline_built'), ref('int_feature_events_built'), also=all_timezones()
+        pre_hook="{{ find_changes(
+            [news_of(ref('int_lead_timeline'))], all_leads(), also=all_timezones()
         ) }}",
-        post_hook="{{ remember_inputs(ref('int_feature_events_built')) }}"
+        post_hook="{{ remember_changes() }}"
     )
 }}
 
 with timeline as (
 
     select * from {{ ref('int_lead_timeline') }}
-    where {{ only_changed_leads() }}
-
-),
-
-leads as (
-
-    select * from {{ ref('int_leads') }}
+    where {{ only_changed() }}
 
 ),
 
@@ -46,8 +40,7 @@ touches as (
         timeline.known_at,
         {{ event_alone('timeline', "coalesce(locations.timezone, 'UTC')") }}
     from timeline
-    left join leads on timeline.lead_id = leads.lead_id
-    left join locations on leads.location_id = locations.location_id
+    left join locations on timeline.location_id = locations.location_id
     where timeline.event_type = 'touch'
 
 ),

@@ -1,18 +1,28 @@
 {{
     config(
-        indexes=[{'columns': ['record_number'], 'unique': true}]
+        materialized='incremental',
+        incremental_strategy='changed_keys',
+        on_schema_change='fail',
+        indexes=[
+            {'columns': ['record_number'], 'unique': true},
+        ],
+        meta={'changed_by': ['record_number']},
+        pre_hook="{{ find_changes(news_of_records(), 'select record_number from ' ~ ref('int_identity_records')) }}",
+        post_hook="{{ remember_changes() }}"
     )
 }}
 
 with recursive records as (
 
     select * from {{ ref('int_identity_records') }}
+    where {{ only_changed() }}
 
 ),
 
 ties as (
 
     select * from {{ ref('int_identity_ties') }}
+    where {{ only_changed() }}
 
 ),
 

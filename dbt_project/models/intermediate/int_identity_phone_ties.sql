@@ -1,6 +1,14 @@
 {{
     config(
-        indexes=[{'columns': ['record_number']}]
+        materialized='incremental',
+        incremental_strategy='changed_keys',
+        on_schema_change='fail',
+        indexes=[
+            {'columns': ['record_number']},
+        ],
+        meta={'changed_by': ['record_number']},
+        pre_hook="{{ find_changes(news_of_records(), 'select record_number from ' ~ ref('int_identity_records')) }}",
+        post_hook="{{ remember_changes() }}"
     )
 }}
 
@@ -19,6 +27,7 @@ with records as (
         cores.core_number
     from {{ ref('int_identity_records') }} as records
     inner join {{ ref('int_identity_cores') }} as cores on records.record_number = cores.record_number
+    where {{ only_changed(['records.record_number']) }}
 
 ),
 

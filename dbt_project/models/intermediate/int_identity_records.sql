@@ -1,21 +1,51 @@
 {{
     config(
+        materialized='incremental',
+        incremental_strategy='changed_keys',
+        on_schema_change='fail',
         indexes=[
             {'columns': ['record_number'], 'unique': true},
             {'columns': ['location_id', 'record_type', 'record_id'], 'unique': true},
-        ]
+            {'columns': ['location_id', 'record_id']},
+            {'columns': ['location_id', 'email']},
+            {'columns': ['location_id', 'phone']},
+            {'columns': ['location_id', 'merged_into']},
+        ],
+        meta={
+            'changed_by': ['location_id', 'record_id'],
+            'noted': {
+                'number': ['record_number'],
+                'email': ['location_id', 'email'],
+                'phone': ['location_id', 'phone'],
+                'merged_into': ['location_id', 'merged_into'],
+            },
+        },
+        pre_hook="{{ find_changes(
+            [
+                news_of(ref('stg_ghl__contacts')),
+                news_of(ref('stg_import__leads')),
+                news_of(source('raw_ghl', 'contact_tombstones')),
+            ],
+            '
+                select location_id, contact_id from ' ~ ref('stg_ghl__contacts') ~ '
+                union select location_id, contact_id from ' ~ ref('stg_ghl__contact_tombstones') ~ '
+                union select location_id, external_id from ' ~ ref('stg_import__leads')
+        ) }}",
+        post_hook="{{ remember_changes() }}"
     )
 }}
 
 with contacts as (
 
     select * from {{ ref('stg_ghl__contacts') }}
+    where {{ only_changed(['location_id', 'contact_id']) }}
 
 ),
 
 imported as (
 
     select * from {{ ref('stg_import__leads') }}
+    where {{ only_changed(['location_id', 'external_id']) }}
 
 ),
 
@@ -29,8 +59,11 @@ tombstones as (
             tombstones.location_id = contacts.location_id
             and tombstones.contact_id = contacts.contact_id
     where
-        tombstones.merged_into is not null
-        or tombstones.detected_at >= contacts.loaded_at
+        {{ only_changed(['tombstones.location_id', 'tombstones.contact_id']) }}
+        and (
+            tombstones.merged_into is not null
+            or tombstones.detected_at >= contacts.loaded_at
+        )
 
 ),
 
@@ -101,14 +134,8 @@ records as (
 final as (
 
     select
-        row_number() over (
-            order by
-                case when ranked_at is null then 1 else 0 end,
-                ranked_at,
-                location_id,
-                record_type,
-                record_id
-        ) as record_number,
+        -- Made of the record itself, so that a new one moves no other.
+        {{ ordered_number('ranked_at', ['location_id', 'record_type', 'record_id']) }} as record_number,
         location_id,
         record_type,
         record_id,

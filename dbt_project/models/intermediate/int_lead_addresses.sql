@@ -1,9 +1,37 @@
 {{
     config(
+        materialized='incremental',
+        incremental_strategy='changed_keys',
+        on_schema_change='fail',
         indexes=[
             {'columns': ['location_id', 'channel', 'address']},
+            {'columns': ['location_id', 'address']},
             {'columns': ['lead_id']},
-        ]
+        ],
+        meta={
+            'changed_by': ['location_id', 'address'],
+            'noted': {'lead': ['lead_id']},
+        },
+        pre_hook="{{ find_changes(
+            [
+                news_of(ref('int_identity_records'), 'email'),
+                news_of(ref('int_identity_records'), 'phone'),
+                news_of(ref('int_lead_identities'), 'lead', through='
+                    select records.location_id, kept.address
+                    from news
+                    inner join ' ~ ref('int_lead_identities') ~ ' as identities
+                        on news.key[1] = identities.lead_id
+                    inner join ' ~ ref('int_identity_records') ~ ' as records
+                        on identities.record_number = records.record_number
+                    cross join lateral (values (records.email), (records.phone)) as kept (address)
+                    where kept.address is not null
+                '),
+            ],
+            '
+                select location_id, email from ' ~ ref('int_identity_records') ~ '
+                union select location_id, phone from ' ~ ref('int_identity_records')
+        ) }}",
+        post_hook="{{ remember_changes() }}"
     )
 }}
 
@@ -40,11 +68,7 @@ addresses as (
         identities.link_known_at,
         records.record_number
     from identities
-    inner join records
-        on
-            identities.location_id = records.location_id
-            and identities.record_type = records.record_type
-            and identities.record_id = records.record_id
+    inner join records on identities.record_number = records.record_number
     cross join channels
 
 ),
@@ -57,7 +81,7 @@ entries as (
             partition by record_lead_id, channel, address order by record_type
         ) as entry
     from addresses
-    where address is not null
+    where address is not null and {{ only_changed() }}
 
 ),
 

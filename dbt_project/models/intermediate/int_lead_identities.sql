@@ -1,10 +1,17 @@
 {{
     config(
+        materialized='incremental',
+        incremental_strategy='changed_keys',
+        on_schema_change='fail',
         indexes=[
+            {'columns': ['record_number'], 'unique': true},
             {'columns': ['location_id', 'record_type', 'record_id'], 'unique': true},
             {'columns': ['record_lead_id']},
             {'columns': ['lead_id']},
-        ]
+        ],
+        meta={'changed_by': ['record_number'], 'noted': {'lead': ['lead_id']}},
+        pre_hook="{{ find_changes(news_of_records(), 'select record_number from ' ~ ref('int_identity_records')) }}",
+        post_hook="{{ remember_changes() }}"
     )
 }}
 
@@ -14,16 +21,19 @@ with recursive records as (
         *,
         location_id || ':' || record_id as record_lead_id
     from {{ ref('int_identity_records') }}
+    where {{ only_changed() }}
 
 ),
 
 ties as (
 
     select * from {{ ref('int_identity_ties') }}
+    where {{ only_changed() }}
 
     union all
 
     select * from {{ ref('int_identity_phone_ties') }}
+    where {{ only_changed() }}
 
 ),
 
@@ -111,6 +121,7 @@ ranked_ties as (
 final as (
 
     select
+        records.record_number,
         records.location_id,
         records.record_type,
         records.record_id,

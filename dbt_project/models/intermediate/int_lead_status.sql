@@ -1,25 +1,27 @@
 {{
     config(
         materialized='incremental',
-        incremental_strategy='changed_leads',
+        incremental_strategy='changed_keys',
         on_schema_change='fail',
         indexes=[{'columns': ['lead_id'], 'unique': true}],
-        pre_hook="{{ find_changed_leads(ref('int_lead_timeline_built'), ref('int_lead_status_built')) }}",
-        post_hook="{{ remember_inputs(ref('int_lead_status_built')) }}"
+        pre_hook="{{ find_changes(
+            [news_of(ref('int_leads')), news_of(ref('int_lead_timeline'))], all_leads()
+        ) }}",
+        post_hook="{{ remember_changes() }}"
     )
 }}
 
 with leads as (
 
     select * from {{ ref('int_leads') }}
-    where {{ only_changed_leads() }}
+    where {{ only_changed() }}
 
 ),
 
 timeline as (
 
     select * from {{ ref('int_lead_timeline') }}
-    where {{ only_changed_leads() }}
+    where {{ only_changed() }}
 
 ),
 

@@ -1,35 +1,45 @@
 {{
     config(
         materialized='incremental',
-        incremental_strategy='changed_leads',
+        incremental_strategy='changed_keys',
         on_schema_change='fail',
         indexes=[
             {'columns': ['event_id'], 'unique': true},
             {'columns': ['lead_id', 'occurred_at']},
         ],
-        pre_hook="{{ find_changed_leads(ref('int_timeline_inputs'), ref('int_lead_timeline_built')) }}",
-        post_hook="{{ remember_inputs(ref('int_lead_timeline_built')) }}"
+        pre_hook="{{ find_changes([
+            news_of(ref('int_leads')),
+            news_of(ref('int_contacts_surviving')),
+            news_of(ref('int_communications')),
+            news_of(ref('int_email_events')),
+            news_of(ref('int_deal_events')),
+            news_of(ref('int_contact_changes'), 'lead'),
+            news_of(ref('int_consent_events')),
+            news_of(ref('int_engine_events')),
+            news_of(ref('stg_import__leads'), through=leads_of_records('import')),
+        ], all_leads()) }}",
+        post_hook="{{ remember_changes() }}"
     )
 }}
 
 with leads as (
 
     select * from {{ ref('int_leads') }}
-    where {{ only_changed_leads() }}
+    where {{ only_changed() }}
 
 ),
 
 communications as (
 
     select * from {{ ref('int_communications') }}
-    where {{ only_changed_leads() }}
+    where {{ only_changed() }}
 
 ),
 
 deal_events as (
 
     select * from {{ ref('int_deal_events') }}
-    where {{ only_changed_leads() }}
+    where {{ only_changed() }}
 
 ),
 
@@ -48,28 +58,28 @@ imported as (
 email_events as (
 
     select * from {{ ref('int_email_events') }}
-    where {{ only_changed_leads() }}
+    where {{ only_changed() }}
 
 ),
 
 contact_changes as (
 
     select * from {{ ref('int_contact_changes') }}
-    where {{ only_changed_leads() }}
+    where {{ only_changed() }}
 
 ),
 
 consent_events as (
 
     select * from {{ ref('int_consent_events') }}
-    where {{ only_changed_leads() }}
+    where {{ only_changed() }}
 
 ),
 
 engine_events as (
 
     select * from {{ ref('int_engine_events') }}
-    where {{ only_changed_leads() }}
+    where {{ only_changed() }}
 
 ),
 

@@ -1,10 +1,20 @@
 {{
     config(
+        materialized='incremental',
+        incremental_strategy='changed_keys',
+        on_schema_change='fail',
         indexes=[
             {'columns': ['lead_id'], 'unique': true},
             {'columns': ['location_id', 'phone']},
             {'columns': ['email']},
-        ]
+        ],
+        pre_hook="{{ find_changes([
+            news_of(ref('int_contacts_surviving')),
+            news_of(ref('int_lead_identities'), 'lead'),
+            news_of_contacts(ref('stg_ghl__contacts')),
+            news_of(ref('stg_import__leads'), through=leads_of_records('import')),
+        ], all_leads()) }}",
+        post_hook="{{ remember_changes() }}"
     )
 }}
 
@@ -17,12 +27,14 @@ with contacts as (
 surviving as (
 
     select * from {{ ref('int_contacts_surviving') }}
+    where {{ only_changed() }}
 
 ),
 
 identities as (
 
     select * from {{ ref('int_lead_identities') }}
+    where {{ only_changed() }}
 
 ),
 

@@ -1,8 +1,40 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='changed_keys',
+        on_schema_change='fail',
+        indexes=[
+            {'columns': ['location_id', 'opportunity_id']},
+            {'columns': ['lead_id']},
+        ],
+        meta={'changed_by': ['location_id', 'opportunity_id'], 'noted': {'lead': ['lead_id']}},
+        pre_hook="{{ find_changes(
+            [
+                news_of(ref('snap_opportunities')),
+                news_of(ref('int_contacts_surviving'), through='
+                    select versions.location_id, versions.opportunity_id
+                    from ' ~ versions_of(ref('snap_opportunities'), ref('stg_ghl__opportunities')) ~ ' as versions
+                    inner join ' ~ ref('int_contacts_surviving') ~ ' as surviving
+                        on
+                            versions.location_id = surviving.location_id
+                            and versions.contact_id = surviving.contact_id
+                    where surviving.lead_id in (select key[1] from news)
+                    union
+                    select location_id, opportunity_id from ' ~ this ~ '
+                    where lead_id in (select key[1] from news)
+                '),
+            ],
+            'select location_id, opportunity_id from ' ~ versions_of(ref('snap_opportunities'), ref('stg_ghl__opportunities'))
+        ) }}",
+        post_hook="{{ remember_changes() }}"
+    )
+}}
+
 with versions as (
 
     {{ snapshot_versions(
         ref('snap_opportunities'), ref('stg_ghl__opportunities'), 'known_at',
-        ['location_id', 'opportunity_id']
+        ['location_id', 'opportunity_id'], only_changed()
     ) }}
 
 ),

@@ -1,11 +1,14 @@
 {{
     config(
         materialized='incremental',
-        incremental_strategy='changed_leads',
+        incremental_strategy='changed_keys',
         on_schema_change='fail',
         indexes=[{'columns': ['lead_id']}],
-        pre_hook="{{ find_changed_leads(ref('int_communication_inputs'), ref('int_opt_outs_built')) }}",
-        post_hook="{{ remember_inputs(ref('int_opt_outs_built')) }}"
+        pre_hook="{{ find_changes([
+            news_of(ref('int_contacts_surviving')),
+            news_of_contacts(source('raw_ghl', 'messages')),
+        ], all_leads()) }}",
+        post_hook="{{ remember_changes() }}"
     )
 }}
 
@@ -18,7 +21,7 @@ with messages as (
 surviving as (
 
     select * from {{ ref('int_contacts_surviving') }}
-    where {{ only_changed_leads() }}
+    where {{ only_changed() }}
 
 ),
 

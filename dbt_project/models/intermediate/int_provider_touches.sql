@@ -1,4 +1,18 @@
-{{ config(materialized='view') }}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='changed_keys',
+        on_schema_change='fail',
+        indexes=[
+            {'columns': ['source_system', 'location_id', 'channel', 'source_row_id'], 'unique': true},
+            {'columns': ['lead_id']},
+            {'columns': ['location_id', 'address']},
+        ],
+        meta={'computed_whole': true},
+        pre_hook="{{ find_changes() }}",
+        post_hook="{{ remember_changes() }}"
+    )
+}}
 
 with twilio_messages as (
 

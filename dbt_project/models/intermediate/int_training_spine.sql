@@ -1,24 +1,43 @@
 {{
     config(
-        indexes=[{'columns': ['lead_id', 'as_of'], 'unique': true}]
+        materialized='incremental',
+        incremental_strategy='changed_keys',
+        on_schema_change='fail',
+        indexes=[
+            {'columns': ['lead_id', 'as_of'], 'unique': true},
+        ],
+        pre_hook="{{ find_changes(
+            [
+                news_of(ref('int_leads')),
+                news_of(ref('int_lead_status')),
+                news_of(ref('int_lead_timeline')),
+                news_of(ref('int_shared_people')),
+            ],
+            all_leads(),
+            more=[leads_with_a_further_point()]
+        ) }}",
+        post_hook="{{ remember_changes() }}"
     )
 }}
 
 with leads as (
 
     select * from {{ ref('int_leads') }}
+    where {{ only_changed() }}
 
 ),
 
 lead_status as (
 
     select * from {{ ref('int_lead_status') }}
+    where {{ only_changed() }}
 
 ),
 
 timeline as (
 
     select * from {{ ref('int_lead_timeline') }}
+    where {{ only_changed() }}
 
 ),
 
@@ -67,7 +86,7 @@ points as (
 
 shared_people as (
 
-    {{ people_with_several_leads('leads') }}
+    select * from {{ ref('int_shared_people') }}
 
 ),
 

@@ -1,15 +1,15 @@
 {{
     config(
         materialized='incremental',
-        incremental_strategy='changed_leads',
+        incremental_strategy='changed_keys',
         on_schema_change='fail',
         indexes=[
             {'columns': ['event_id'], 'unique': true},
             {'columns': ['lead_id', 'occurred_at']},
             {'columns': ['location_id', 'occurred_at']},
         ],
-        pre_hook="{{ find_changed_leads(ref('int_lead_timeline_built'), ref('int_touches_built')) }}",
-        post_hook="{{ remember_inputs(ref('int_touches_built')) }}"
+        pre_hook="{{ find_changes([news_of(ref('int_lead_timeline'))], all_leads()) }}",
+        post_hook="{{ remember_changes() }}"
     )
 }}
 
@@ -36,7 +36,7 @@ final as (
         source_system,
         source_row_id
     from timeline
-    where event_type = 'touch' and {{ only_changed_leads() }}
+    where event_type = 'touch' and {{ only_changed() }}
 
 )
 

@@ -1,13 +1,8 @@
-{{
-    config(
-        indexes=[{'columns': ['lead_id'], 'unique': true}],
-        meta={'analyzed': ['lead_id', 'location_id', 'as_of']}
-    )
-}}
+{{ config(materialized='view') }}
 
 with features as (
 
-    {{ lead_features(ref('int_scoring_spine'), kept=true, carried=['location_id']) }}
+    select * from {{ ref('int_lead_features') }}
 
 ),
 
@@ -16,7 +11,9 @@ final as (
     select
         features.lead_id,
         features.location_id,
-        features.as_of,
+        {{ scoring_moment() }} as as_of,
+        features.as_of as features_as_of,
+        features.agent_id,
         {{ feature_list('features') }}
     from features
 

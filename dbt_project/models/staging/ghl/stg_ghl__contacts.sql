@@ -1,17 +1,27 @@
 {{
     config(
-        materialized='table',
+        materialized='incremental',
+        incremental_strategy='changed_keys',
+        on_schema_change='fail',
         indexes=[
             {'columns': ['location_id', 'contact_id'], 'unique': true},
             {'columns': ['location_id', 'phone']},
             {'columns': ['email']},
-        ]
+        ],
+        meta={'changed_by': ['location_id', 'contact_id']},
+        pre_hook="{{ find_changes(
+            [news_of(source('raw_ghl', 'contacts'))],
+            'select location_id, id from ' ~ source_rows('raw_ghl', 'contacts'),
+            also=rows_digest(source_rows('raw_ghl', 'custom_fields'))
+        ) }}",
+        post_hook="{{ remember_changes() }}"
     )
 }}
 
 with contacts as (
 
-    {{ select_source('raw_ghl', 'contacts') }}
+    select * from {{ source_rows('raw_ghl', 'contacts') }}
+    where {{ only_changed(['location_id', 'id']) }}
 
 ),
 

@@ -1,6 +1,24 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='changed_keys',
+        on_schema_change='fail',
+        indexes=[
+            {'columns': ['location_id', 'external_id'], 'unique': true},
+        ],
+        meta={'changed_by': ['location_id', 'external_id']},
+        pre_hook="{{ find_changes(
+            [news_of(source('raw_import', 'leads'))],
+            'select location_id, external_id from ' ~ source_rows('raw_import', 'leads')
+        ) }}",
+        post_hook="{{ remember_changes() }}"
+    )
+}}
+
 with source as (
 
-    {{ select_source('raw_import', 'leads') }}
+    select * from {{ source_rows('raw_import', 'leads') }}
+    where {{ only_changed() }}
 
 ),
 
