@@ -6,6 +6,8 @@
         'days_since_last_inbound': 'double precision',
         'days_since_last_outbound': 'double precision',
         'days_since_last_open': 'double precision',
+        'days_since_last_engagement': 'double precision',
+        'days_since_last_call_or_click': 'double precision',
     } -%}
     {%- for direction in ['inbound', 'outbound'] -%}
         {%- for period in ['7d', '30d', '90d', 'total'] -%}
@@ -20,6 +22,9 @@
         {%- endfor -%}
     {%- endfor -%}
     {%- do columns.update({
+        'engagement_count_7d': 'integer',
+        'engagement_count_30d': 'integer',
+        'call_or_click_count_30d': 'integer',
         'email_open_count_90d': 'integer',
         'email_click_count_90d': 'integer',
         'email_open_ratio_90d': 'double precision',

@@ -117,6 +117,7 @@ inbound as (
         spine.as_of,
         {{ touch_counts('inbound') }},
         max(events.occurred_at) as last_inbound_at,
+        {{ signs_of_interest("events.channel = 'call'") }},
         count(events.answered_after_seconds) as reply_count,
         {{ count_if(within(90) ~ ' and events.answered_after_seconds is not null') }} as reply_count_90d,
         avg(events.answered_after_seconds) as avg_lead_reply_seconds,
@@ -143,6 +144,7 @@ outbound as (
         {{ touch_counts('outbound') }},
         max(events.occurred_at) as last_outbound_at,
         min(events.occurred_at) as first_outbound_at,
+        {{ signs_of_interest('events.is_answered') }},
         avg(events.answered_after_seconds) as avg_team_response_seconds,
         {{ call_aggregates() }},
         count(events.agent_id) as agent_touch_count_total,
@@ -168,6 +170,7 @@ others as (
         spine.as_of,
         -- Touches of which nothing says who made them.
         max(case when events.kind = 'touch' then events.occurred_at end) as last_other_touch_at,
+        {{ signs_of_interest("events.kind = 'email_clicked' or events.is_answered") }},
         {{ call_aggregates() }},
         max(case when events.kind = 'email_opened' then events.occurred_at end) as last_open_at,
         {{ count_if("events.kind = 'email_opened' and " ~ within(90)) }} as email_open_count_90d,
@@ -203,6 +206,14 @@ features as (
         {{ days_between('inbound.last_inbound_at', 'spine.as_of') }} as days_since_last_inbound,
         {{ days_between('outbound.last_outbound_at', 'spine.as_of') }} as days_since_last_outbound,
         {{ days_between('others.last_open_at', 'spine.as_of') }} as days_since_last_open,
+        {{ days_between(
+            'greatest(inbound.last_inbound_at, outbound.last_interest_at, others.last_interest_at)',
+            'spine.as_of'
+        ) }} as days_since_last_engagement,
+        {{ days_between(
+            'greatest(inbound.last_interest_at, outbound.last_interest_at, others.last_interest_at)',
+            'spine.as_of'
+        ) }} as days_since_last_call_or_click,
         {%- for direction in ['inbound', 'outbound'] %}
         coalesce({{ direction }}.{{ direction }}_count_total, 0) as {{ direction }}_count_total,
         {%- for days in [7, 30, 90] %}
@@ -213,6 +224,12 @@ features as (
         {%- endfor %}
         {%- endfor %}
         {%- endfor %}
+        {%- for days in [7, 30] %}
+        coalesce(inbound.inbound_count_{{ days }}d, 0)
+        + coalesce(outbound.interest_count_{{ days }}d, 0)
+        + coalesce(others.interest_count_{{ days }}d, 0) as engagement_count_{{ days }}d,
+        {%- endfor %}
+        {{ over_all('interest_count_30d') }} as call_or_click_count_30d,
         coalesce(others.email_open_count_90d, 0) as email_open_count_90d,
         coalesce(others.email_click_count_90d, 0) as email_click_count_90d,
         {{ share('coalesce(others.email_open_count_90d, 0)', 'outbound.email_outbound_count_90d') }}
@@ -362,6 +379,18 @@ from features
         {{ count_if('events.is_answered') }} as calls_answered_count,
         sum(events.call_seconds) as talk_seconds_total,
         sum(case when {{ within(90) }} then events.call_seconds end) as talk_seconds_90d
+{%- endmacro %}
+
+
+{#
+    What a lead does beside writing: it calls, picks up, or clicks. Who is about to act does this
+    rather than write, so that silence in writing alone would be taken for silence.
+#}
+{% macro signs_of_interest(condition) -%}
+        max(case when {{ condition }} then events.occurred_at end) as last_interest_at
+    {%- for days in [7, 30] %},
+        {{ count_if(within(days) ~ ' and (' ~ condition ~ ')') }} as interest_count_{{ days }}d
+    {%- endfor %}
 {%- endmacro %}
 
 

@@ -150,6 +150,9 @@ inbound as (
         count(*) filter (where events.occurred_at >= spine.as_of_minus_90d and events.channel = 'call')
             as call_inbound_count_90d,
         max(events.occurred_at) as last_inbound_at,
+        max(case when events.channel = 'call' then events.occurred_at end) as last_interest_at,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_7d and (events.channel = 'call')) as interest_count_7d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_30d and (events.channel = 'call')) as interest_count_30d,
         count(events.answered_after_seconds) as reply_count,
         count(*) filter (where events.occurred_at >= spine.as_of_minus_90d and events.answered_after_seconds is not null) as reply_count_90d,
         avg(events.answered_after_seconds) as avg_lead_reply_seconds,
@@ -209,6 +212,9 @@ outbound as (
             as call_outbound_count_90d,
         max(events.occurred_at) as last_outbound_at,
         min(events.occurred_at) as first_outbound_at,
+        max(case when events.is_answered then events.occurred_at end) as last_interest_at,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_7d and (events.is_answered)) as interest_count_7d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_30d and (events.is_answered)) as interest_count_30d,
         avg(events.answered_after_seconds) as avg_team_response_seconds,
         count(*) filter (where events.is_answered) as calls_answered_count,
         sum(events.call_seconds) as talk_seconds_total,
@@ -246,6 +252,9 @@ others as (
         spine.as_of,
         -- Touches of which nothing says who made them.
         max(case when events.kind = 'touch' then events.occurred_at end) as last_other_touch_at,
+        max(case when events.kind = 'email_clicked' or events.is_answered then events.occurred_at end) as last_interest_at,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_7d and (events.kind = 'email_clicked' or events.is_answered)) as interest_count_7d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_30d and (events.kind = 'email_clicked' or events.is_answered)) as interest_count_30d,
         count(*) filter (where events.is_answered) as calls_answered_count,
         sum(events.call_seconds) as talk_seconds_total,
         sum(case when events.occurred_at >= spine.as_of_minus_90d then events.call_seconds end) as talk_seconds_90d,
@@ -285,6 +294,8 @@ features as (
         cast(date_part('epoch', spine.as_of - inbound.last_inbound_at) as bigint) / cast(86400 as double precision) as days_since_last_inbound,
         cast(date_part('epoch', spine.as_of - outbound.last_outbound_at) as bigint) / cast(86400 as double precision) as days_since_last_outbound,
         cast(date_part('epoch', spine.as_of - others.last_open_at) as bigint) / cast(86400 as double precision) as days_since_last_open,
+        cast(date_part('epoch', spine.as_of - greatest(inbound.last_inbound_at, outbound.last_interest_at, others.last_interest_at)) as bigint) / cast(86400 as double precision) as days_since_last_engagement,
+        cast(date_part('epoch', spine.as_of - greatest(inbound.last_interest_at, outbound.last_interest_at, others.last_interest_at)) as bigint) / cast(86400 as double precision) as days_since_last_call_or_click,
         coalesce(inbound.inbound_count_total, 0) as inbound_count_total,
         coalesce(inbound.inbound_count_7d, 0) as inbound_count_7d,
         coalesce(inbound.sms_inbound_count_7d, 0)
@@ -329,6 +340,13 @@ features as (
             as email_outbound_count_90d,
         coalesce(outbound.call_outbound_count_90d, 0)
             as call_outbound_count_90d,
+        coalesce(inbound.inbound_count_7d, 0)
+        + coalesce(outbound.interest_count_7d, 0)
+        + coalesce(others.interest_count_7d, 0) as engagement_count_7d,
+        coalesce(inbound.inbound_count_30d, 0)
+        + coalesce(outbound.interest_count_30d, 0)
+        + coalesce(others.interest_count_30d, 0) as engagement_count_30d,
+        coalesce(inbound.interest_count_30d, 0) + coalesce(outbound.interest_count_30d, 0) + coalesce(others.interest_count_30d, 0) as call_or_click_count_30d,
         coalesce(others.email_open_count_90d, 0) as email_open_count_90d,
         coalesce(others.email_click_count_90d, 0) as email_click_count_90d,
         cast(coalesce(others.email_open_count_90d, 0) as double precision) / nullif(outbound.email_outbound_count_90d, 0)
@@ -422,6 +440,8 @@ select
     cast(days_since_last_inbound as double precision) as days_since_last_inbound,
     cast(days_since_last_outbound as double precision) as days_since_last_outbound,
     cast(days_since_last_open as double precision) as days_since_last_open,
+    cast(days_since_last_engagement as double precision) as days_since_last_engagement,
+    cast(days_since_last_call_or_click as double precision) as days_since_last_call_or_click,
     cast(inbound_count_7d as integer) as inbound_count_7d,
     cast(inbound_count_30d as integer) as inbound_count_30d,
     cast(inbound_count_90d as integer) as inbound_count_90d,
@@ -448,6 +468,9 @@ select
     cast(call_outbound_count_7d as integer) as call_outbound_count_7d,
     cast(call_outbound_count_30d as integer) as call_outbound_count_30d,
     cast(call_outbound_count_90d as integer) as call_outbound_count_90d,
+    cast(engagement_count_7d as integer) as engagement_count_7d,
+    cast(engagement_count_30d as integer) as engagement_count_30d,
+    cast(call_or_click_count_30d as integer) as call_or_click_count_30d,
     cast(email_open_count_90d as integer) as email_open_count_90d,
     cast(email_click_count_90d as integer) as email_click_count_90d,
     cast(email_open_ratio_90d as double precision) as email_open_ratio_90d,

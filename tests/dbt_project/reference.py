@@ -66,6 +66,13 @@ def features(
     inbound = [event for event in touches if event.direction == "inbound"]
     outbound = [event for event in touches if event.direction == "outbound"]
     calls = [event for event in touches if event.channel == "call"]
+    interest = [
+        event
+        for event in seen
+        if event.event_type == "email_clicked"
+        or (event in calls and (event.direction == "inbound" or event.outcome == "answered"))
+    ]
+    written = [event for event in inbound if event.channel != "call"]
     pairs = list(itertools.pairwise(touches))
     replies = [pair for pair in pairs if [e.direction for e in pair] == ["outbound", "inbound"]]
     responses = [pair for pair in pairs if [e.direction for e in pair] == ["inbound", "outbound"]]
@@ -100,6 +107,11 @@ def features(
             sum(e.channel == "email" for e in within(outbound, 90)),
         ),
         "days_since_last_open": _since(of_type("email_opened"), as_of),
+        "days_since_last_engagement": _since([*written, *interest], as_of),
+        "days_since_last_call_or_click": _since(interest, as_of),
+        "engagement_count_7d": len(within([*written, *interest], 7)),
+        "engagement_count_30d": len(within([*written, *interest], 30)),
+        "call_or_click_count_30d": len(within(interest, 30)),
         "touches_since_last_reply": sum(
             not inbound or event.occurred_at >= inbound[-1].occurred_at for event in outbound
         ),
