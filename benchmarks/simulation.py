@@ -1,6 +1,6 @@
 """Scores on the simulated brokerage, whose true probabilities are known, beside the truth's own.
 
-    python benchmarks/simulation.py                    20,000 contacts; 200 small accounts
+    python benchmarks/simulation.py                    40,000 contacts; 200 small accounts
     python benchmarks/simulation.py --contacts 3000    small
     python benchmarks/simulation.py --write            also into docs/model.md
 
@@ -9,7 +9,9 @@ Two parts, both on simulated people:
 - The warehouse is built by dbt from a generated brokerage; a model is trained as the project trains
   it, on the earlier part of other leads, and judged on later moments of leads held out. Beside each
   figure stands that of the true probabilities on the same rows: no model can do better, and their
-  own calibration error is nothing but chance.
+  own calibration error is nothing but chance. Models of a part of the training leads, judged on
+  the same rows, show what a smaller brokerage can expect, and a line through them (excess = a +
+  b / contacts) what none of any size can: what the features do not tell of a lead.
 - 200 small accounts: of many brokerages the open leads of one day, each account with a mix of its
   own of sources and of hidden engagement (one that buys lists has dormant leads, another hot ones),
   up to 150 of them. Each account's rate is
@@ -47,6 +49,8 @@ from benchmarks.pages import DOCS, table, write_block  # noqa: E402
 NOW = dt.datetime(2025, 9, 1, 12, tzinfo=dt.UTC)
 LABEL_DAYS = 60
 ACCOUNTS = 200
+# Parts of the training leads that the learning curve is drawn through, the whole last.
+SHARES = (0.125, 0.25, 0.5, 1.0)
 # Of one set of accounts chance alone moves the coverage by 2 %.
 DRAWS = 10
 ACCOUNTS_OF_A_BROKERAGE = 10
@@ -70,7 +74,7 @@ def scores(contacts: int, seed: int, home: Path) -> tuple[list[Line], dict[str, 
     from leadengine.settings import load_settings
     from ml.evaluation import brier, ece, roc_auc
     from ml.fitting import FitOptions, fit
-    from ml.splits import split_by_time
+    from ml.splits import HELD_OUT_LEADS, held_out, split_by_time
     from ml.training import read_training_set
     from providers.sandbox.simulation import generate
     from tests.dbt_project.raw_fixture import create_raw_tables, load_brokerage
@@ -101,10 +105,6 @@ def scores(contacts: int, seed: int, home: Path) -> tuple[list[Line], dict[str, 
         data.as_of, data.label, data.leads,
         window=dt.timedelta(days=LABEL_DAYS), hold_out_leads=True,
     )  # fmt: skip
-    begun = time.perf_counter()
-    train = split.train
-    model = fit(data.frame[train], data.label[train], data.leads[train], FitOptions(seed=seed))
-    seconds = time.perf_counter() - begun
     rows = np.flatnonzero(split.test)
     truth = np.array(
         [
@@ -114,7 +114,26 @@ def scores(contacts: int, seed: int, home: Path) -> tuple[list[Line], dict[str, 
     )
     # A lead that the simulation counts as closed while the CRM did not know yet has no truth.
     rows, truth = rows[~np.isnan(truth)], truth[~np.isnan(truth)]
-    score, label = model.score(data.frame.iloc[rows]), data.label[rows]
+    label, judged = data.label[rows], data.frame.iloc[rows]
+    curve = []
+    for share in SHARES:
+        # Whole leads, told by the same digest as those held out.
+        part = held_out(data.leads, HELD_OUT_LEADS + share * (1 - HELD_OUT_LEADS))
+        train = split.train & part
+        begun = time.perf_counter()
+        model = fit(data.frame[train], data.label[train], data.leads[train], FitOptions(seed=seed))
+        seconds = time.perf_counter() - begun
+        score = model.score(judged)
+        curve.append(
+            {
+                "contacts": round(contacts * share),
+                "rows_train": int(train.sum()),
+                "expected_brier": _expected(score, truth),
+                "ece": ece(label, score),
+                "top_fifth": _top_fifth(label, score),
+                "train_seconds": round(seconds, 1),
+            }
+        )
     lines = [
         Line("ECE, time split", ece(label, score), ece(label, truth), "<= 0.02"),
         Line(
@@ -134,12 +153,20 @@ def scores(contacts: int, seed: int, home: Path) -> tuple[list[Line], dict[str, 
     ]
     facts = {
         "contacts": contacts,
-        "rows_train": int(train.sum()),
+        "rows_train": curve[-1]["rows_train"],
         "rows_judged": len(rows),
         "outcomes_judged": int(label.sum()),
-        "train_seconds": round(seconds, 1),
+        "train_seconds": curve[-1]["train_seconds"],
+        "learning_curve": curve,
+        "expected_brier_without_end": _limit(curve),
     }
     return lines, facts
+
+
+def _limit(curve: list[dict[str, Any]]) -> float:
+    """The expected Brier of ever more contacts: ``a`` of ``a + b / contacts`` by least squares."""
+    fewness = [1 / point["contacts"] for point in curve]
+    return float(np.polyfit(fewness, [point["expected_brier"] for point in curve], 1)[1])
 
 
 def _expected(score: "np.ndarray[Any, Any]", truth: "np.ndarray[Any, Any]") -> float:
@@ -286,6 +313,17 @@ def markdown(lines: list[Line], facts: dict[str, Any]) -> str:
         ]
         for line in lines
     ]
+    curve = [
+        [
+            f"{point['contacts']:,}",
+            f"{point['rows_train']:,}",
+            f"{point['expected_brier']:.4f}",
+            f"{point['ece']:.4f}",
+            f"{point['top_fifth']:.4f}",
+        ]
+        for point in facts["learning_curve"]
+    ]
+    headings = ["contacts", "moments", "expected Brier", "ECE", "conversions in the top fifth"]
     return (
         f"{table(['figure', 'model', 'truth', 'aim'], rows)}\n\n{facts['contacts']:,} contacts: "
         f"trained on {facts['rows_train']:,} moments, judged on {facts['rows_judged']:,} with "
@@ -294,13 +332,17 @@ def markdown(lines: list[Line], facts: dict[str, Any]) -> str:
         f"median, drawn {facts['draws']} times. In single draws "
         f"{facts['coverage_of_the_draws'][0]:.3f} to {facts['coverage_of_the_draws'][1]:.3f} of "
         f"the intervals hold; chance alone moves a draw by {facts['chance_error_of_a_draw']:.3f}."
+        "\n\nModels of a part of the same training leads, judged on the same rows, as of a "
+        f"brokerage of so many contacts:\n\n{table(headings, curve)}\n\nA line through them, "
+        f"a + b / contacts, ends at {facts['expected_brier_without_end']:.4f}: what lies above 1 "
+        "is not told by the features, however many leads there are."
     )
 
 
 def main() -> None:
     """Runs both parts and prints."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--contacts", type=int, default=20_000)
+    parser.add_argument("--contacts", type=int, default=40_000)
     parser.add_argument("--accounts", type=int, default=ACCOUNTS)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--only", choices=["scores", "accounts"])
