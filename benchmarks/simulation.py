@@ -158,12 +158,12 @@ def scores(contacts: int, seed: int, home: Path) -> tuple[list[Line], dict[str, 
         "outcomes_judged": int(label.sum()),
         "train_seconds": curve[-1]["train_seconds"],
         "learning_curve": curve,
-        "expected_brier_without_end": _limit(curve),
+        "expected_brier_without_end": limit_of(curve),
     }
     return lines, facts
 
 
-def _limit(curve: list[dict[str, Any]]) -> float:
+def limit_of(curve: list[dict[str, Any]]) -> float:
     """The expected Brier of ever more contacts: ``a`` of ``a + b / contacts`` by least squares."""
     fewness = [1 / point["contacts"] for point in curve]
     return float(np.polyfit(fewness, [point["expected_brier"] for point in curve], 1)[1])
