@@ -1,23 +1,14 @@
-"""One lead's score, now: features, model and reasons in this process, each score stored.
-
-Two statements: one looks at what the lead's features are made from and, unless the vector at hand
-is of just that, computes them in the same snapshot; the other stores the score.
-"""
+"""One lead's score, now: features, model and reasons in this process, each score stored."""
 
 import contextlib
 import gc
-import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
-from functools import cache
-from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
 from typing import Any
-from uuid import uuid4
 
-import orjson
 import psycopg
 from psycopg import errors
 from psycopg.rows import dict_row
@@ -27,12 +18,10 @@ from leadengine.clock import Clock, SystemClock
 from leadengine.errors import DatabaseUnavailableError, LeadEngineError
 from leadengine.log import get_logger
 from leadengine.settings import Settings
-from ml.cache import Answer, FeatureCache, Vector
+from ml.cache import FeatureCache
 from ml.champion import Champion, has_champion, load_scorer
 from ml.journal import ScoreJournal
-from ml.reasons import explain
-from ml.statements import statement
-from ml.vectors import pack
+from ml.one_lead import Row, Steps, steps
 from warehouse.database import Database
 
 log = get_logger("ml.online")
@@ -43,18 +32,20 @@ _SETTLE_SECONDS = 0.25
 # Scores computed at once in one process. Python runs one of them at a time anyway, and each further
 # connection plans and warms up for itself.
 CONNECTIONS = 2
-_WAIT_SECONDS = 5.0
+WAIT_SECONDS = 5.0
 _CACHED_LEADS = 20_000
-_ONE_LEAD_SQL = (
-    Path(__file__).resolve().parent.parent / "dbt_project" / "rendered" / "one_lead_features.sql"
-)
-_Row = dict[str, Any]
-# What the look gives; the rest of a row are features.
-_LOOK = {"lead_id", "location_id", "status", "as_of", "inputs"}
-
-
-class UnknownLeadError(LeadEngineError):
-    """There is no such lead in the warehouse."""
+# Each statement is a transaction (autocommit): there is nothing that two of them must agree on.
+# Each is planned once per connection: planning takes longer than running it.
+CONNECTION: dict[str, Any] = {
+    "row_factory": dict_row,
+    "application_name": "leadengine-scores",
+    "autocommit": True,
+    "prepare_threshold": 0,
+}
+# A score that is committed without waiting for the disk is seen there by the journal.
+SETUP = """
+set plan_cache_mode = force_generic_plan; set jit = off; set synchronous_commit = off
+"""
 
 
 class OnlineScorer:
@@ -87,13 +78,13 @@ class OnlineScorer:
         self._frozen: str | None = None
         self._loading = threading.Lock()
         self._stop = threading.Event()
-        self._pool: ConnectionPool[psycopg.Connection[_Row]] = ConnectionPool(
+        self._pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
             database.libpq_url,
-            kwargs={"row_factory": dict_row, "application_name": "leadengine-scores"},
-            min_size=1,
+            kwargs=CONNECTION,
+            min_size=0,  # the service scores on connections of its own
             max_size=CONNECTIONS,
             configure=_configure,
-            timeout=_WAIT_SECONDS,
+            timeout=WAIT_SECONDS,
             open=False,
             name="online-scores",
         )
@@ -114,6 +105,11 @@ class OnlineScorer:
         self._stop.set()
         self._keeper.join()
         self._pool.close()
+
+    @property
+    def at_hand(self) -> Champion | None:
+        """The champion, unless it has yet to be fetched."""
+        return self._champion
 
     def champion(self) -> Champion:
         """The champion at hand, or the rules score; fetched now if there is neither yet.
@@ -147,97 +143,24 @@ class OnlineScorer:
             LeadEngineError: the warehouse is not built, or MLflow cannot be used.
         """
         champion = self.champion()
-        try:
-            return self._transaction(lambda found: self._score(found, champion, lead_id, as_of))
-        except errors.UndefinedTable as error:
-            raise LeadEngineError(
-                f"The warehouse is not built: {error.diag.message_primary}.",
-                remedy="Run `leadengine run` first.",
-            ) from error
-
-    def _transaction(
-        self, work: Callable[[psycopg.Connection[_Row]], dict[str, Any]]
-    ) -> dict[str, Any]:
-        for attempt in (1, 2):
-            with self._connection() as connection:
-                try:
-                    return work(connection)
-                except errors.FeatureNotSupported:
-                    # A relation was built anew with other columns: this connection's prepared
-                    # statements are of no use any more.
-                    connection.close()
-                    if attempt == 2:
-                        raise
+        with told(self._database):
+            for attempt in (1, 2):
+                with self._pool.connection() as connection:
+                    try:
+                        return _run(connection, self.steps(champion, lead_id, as_of))
+                    except errors.FeatureNotSupported:
+                        # A relation was built anew with other columns: this connection's prepared
+                        # statements are of no use any more.
+                        connection.close()
+                        if attempt == 2:
+                            raise
         raise AssertionError("unreachable")
 
-    @contextlib.contextmanager
-    def _connection(self) -> Iterator[psycopg.Connection[_Row]]:
-        try:
-            with self._pool.connection() as connection:
-                yield connection
-        except (PoolTimeout, errors.AdminShutdown, errors.CannotConnectNow) as error:
-            raise DatabaseUnavailableError(
-                f"The database {self._database!r} gave no connection: {error}.",
-                remedy="Start it, or correct DATABASE_URL (empty: the embedded one).",
-            ) from error
-
-    def _score(
-        self,
-        connection: psycopg.Connection[_Row],
-        champion: Champion,
-        lead_id: str,
-        as_of: datetime | None,
-    ) -> dict[str, Any]:
-        now = self._clock.now()
-        parameters = {"lead_id": lead_id, "now": as_of or now, "as_of": as_of}
-        # Where there is nothing to reuse the look would be a round trip for nothing.
-        vector, lead = None, None
-        if lead_id in self.cache:
-            lead = _one(connection, statement("lead_inputs.sql"), parameters)
-            vector = self.cache.find(lead_id, lead["as_of"], lead["inputs"])
-        if vector is None or lead is None:
-            lead = _one(connection, _inputs_and_features(), parameters)
-            features = {name: value for name, value in lead.items() if name not in _LOOK}
-            vector = Vector(lead["as_of"], lead["inputs"], features)
-            self.cache.keep(lead_id, vector)
-        moment = vector.as_of
-        answer = vector.answer
-        if answer is None or answer.version != champion.version:
-            answer = vector.answer = _answer(champion, vector)
-        row = {
-            "score_id": uuid4(),
-            "lead_id": lead_id,
-            "location_id": lead["location_id"],
-            "as_of": moment,
-            "score": answer.score,
-            "tier": answer.tier,
-            "reasons": orjson.dumps(answer.explanation.reasons).decode(),
-            "base_log_odds": answer.explanation.base,
-            "other_log_odds": answer.explanation.other,
-            "model_name": champion.name,
-            "model_version": champion.version,
-            "features_digest": answer.digest,
-            "vector": answer.packed,
-            "scored_at": now,
-        }
-        connection.execute(statement("store_online_score.sql"), row)
-        self.journal.add(row)
-        return {
-            "score_id": str(row["score_id"]),
-            "lead_id": lead_id,
-            "location_id": lead["location_id"],
-            "status": lead["status"],
-            "as_of": moment.isoformat(),
-            "score": answer.score,
-            "tier": answer.tier,
-            "reasons": answer.explanation.reasons,
-            "base_log_odds": answer.explanation.base,
-            "other_log_odds": answer.explanation.other,
-            "features": vector.features,
-            "features_digest": answer.digest,
-            "model_name": champion.name,
-            "model_version": champion.version,
-        }
+    def steps(self, champion: Champion, lead_id: str, as_of: datetime | None = None) -> Steps:
+        """What :meth:`score` does, for who runs the statements otherwise; see ``ml/one_lead``."""
+        return steps(
+            champion, self.cache, self.journal, lead_id, now=self._clock.now(), as_of=as_of
+        )
 
     def _keep(self) -> None:
         """Until the end: refreshes the champion, and sees stored scores to disk."""
@@ -306,81 +229,36 @@ def score_lead(
         return scorer.score(lead_id, as_of)
 
 
-def _configure(connection: psycopg.Connection[_Row]) -> None:
-    # Each statement is a transaction: there is nothing that two of them must agree on.
-    connection.autocommit = True
-    # Each statement is planned once per connection: planning takes longer than running it.
-    connection.prepare_threshold = 0
-    connection.execute("set plan_cache_mode = force_generic_plan")
-    connection.execute("set jit = off")
-    # What this leaves open is closed by the journal.
-    connection.execute("set synchronous_commit = off")
-
-
-def _one(connection: psycopg.Connection[_Row], query: bytes, parameters: _Row) -> _Row:
-    text, names = _numbered(query)
-    cursor = psycopg.RawCursor(connection, row_factory=dict_row)
-    # In binary the server need not write out a hundred numbers, nor we read them.
-    cursor.execute(text, [parameters[name] for name in names], binary=True)
-    row = cursor.fetchone()
-    if row is None:
-        raise UnknownLeadError(
-            f"There is no lead {parameters['lead_id']!r}.",
-            remedy="Give a lead_id of marts.dim_leads: location and contact, joined by a colon.",
-        )
-    return row
-
-
-@cache
-def _numbered(query: bytes) -> tuple[bytes, tuple[str, ...]]:
-    """A statement with the server's own numbers for its parameters, and their names in order.
-
-    Named ones psycopg looks for in the text at each call, unless it is short; in the features'
-    26 KB that takes longer than reading the answer.
-    """
-    names: dict[str, int] = {}
-
-    def number(match: re.Match[bytes]) -> bytes:
-        if match.group() == b"%%":
-            return b"%"
-        return b"$%d" % names.setdefault(match.group(1).decode(), len(names) + 1)
-
-    return re.sub(rb"%%|%\((\w+)\)s", number, query), tuple(names)
-
-
-@cache
-def _inputs_and_features() -> bytes:
-    """The look and the features at the moment that it finds, as one statement."""
-    look = statement("lead_inputs.sql").decode()
-    features = _one_lead_sql().decode().replace("%(as_of)s", "(select inputs.as_of from inputs)")
-    return (
-        f"with inputs as ({look}) select features.*, inputs.* from inputs"  # noqa: S608
-        f" cross join ({features}) as features"
-    ).encode()
-
-
-def _answer(champion: Champion, vector: Vector) -> Answer:
-    model = champion.model
-    model.schema.check_columns(vector.features, "The online feature query")
-    matrix = model.schema.encode_row(vector.features)
-    score = float(model.predict(matrix)[0])
-    return Answer(
-        version=champion.version,
-        matrix=matrix,
-        score=score,
-        tier=model.tier(score),
-        digest=model.digest(matrix[0]),
-        explanation=explain(model, matrix, [vector.features])[0],
-        packed=pack(matrix),
-    )
-
-
-@cache
-def _one_lead_sql() -> bytes:
+@contextlib.contextmanager
+def told(database: Database) -> Iterator[None]:
+    """Says what is the matter with the database in the project's own words."""
     try:
-        return _ONE_LEAD_SQL.read_bytes()
-    except OSError as error:
+        yield
+    except errors.UndefinedTable as error:
         raise LeadEngineError(
-            f"{_ONE_LEAD_SQL} cannot be read: {error.strerror}.",
-            remedy="Restore it from the repository.",
+            f"The warehouse is not built: {error.diag.message_primary}.",
+            remedy="Run `leadengine run` first.",
         ) from error
+    except (PoolTimeout, errors.AdminShutdown, errors.CannotConnectNow) as error:
+        raise DatabaseUnavailableError(
+            f"The database {database!r} gave no connection: {error}.",
+            remedy="Start it, or correct DATABASE_URL (empty: the embedded one).",
+        ) from error
+
+
+def _configure(connection: psycopg.Connection[Row]) -> None:
+    connection.execute(SETUP)
+
+
+def _run(connection: psycopg.Connection[Row], todo: Steps) -> Row:
+    row = None
+    while True:
+        try:
+            query = todo.send(row)
+        except StopIteration as done:
+            answer: Row = done.value
+            return answer
+        cursor = psycopg.RawCursor(connection, row_factory=dict_row)
+        # In binary the server need not write out a hundred numbers, nor we read them.
+        cursor.execute(query.text, query.values, binary=True)
+        row = cursor.fetchone() if cursor.description else None

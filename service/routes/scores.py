@@ -5,10 +5,10 @@ import asyncio
 import orjson
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from ml.online import UnknownLeadError
+from ml.one_lead import UnknownLeadError
 from service.dependencies import authorise
 
-# Longer than the scorer waits for a connection. What has not begun by then never does, so that a
+# Longer than the scorer waits for a connection. What is not done by then is given up, so that a
 # database that was away is not met by the requests of those who have left.
 PATIENCE_SECONDS = 10.0
 
@@ -19,17 +19,13 @@ router = APIRouter(prefix="/api", tags=["scores"])
 async def score(lead_id: str, request: Request) -> Response:
     """Computes the lead's features, scores them with the champion, and stores the score.
 
-    Threads of its own: they are as many as the scorer has connections, and no slow route is before
-    a score in their queue.
+    On the event loop: the database is awaited, never waited for, and only the model's own time
+    holds up other requests.
     """
     authorise(request)
-    state = request.app.state
-    loop = asyncio.get_running_loop()
     try:
-        answer = await asyncio.wait_for(
-            loop.run_in_executor(state.scoring_threads, state.scorer.score, lead_id),
-            PATIENCE_SECONDS,
-        )
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            answer = await request.app.state.scorer.score(lead_id)
     except TimeoutError as error:
         raise HTTPException(503, "More scores are asked for than can be answered.") from error
     except UnknownLeadError as error:

@@ -17,7 +17,8 @@ from ml import online as module
 from ml.champion import Champion
 from ml.fitting import FitOptions, fit
 from ml.journal import ScoreJournal
-from ml.online import OnlineScorer, UnknownLeadError
+from ml.one_lead import UnknownLeadError
+from ml.online import OnlineScorer
 from ml.replay import replay_scores
 from ml.statements import statement
 from tests.conftest import clone, drop

@@ -23,7 +23,8 @@ from ml import training as module
 from ml.champion import has_champion, load_champion
 from ml.evaluation import compare_with_truth
 from ml.model import LeadModel
-from ml.online import UnknownLeadError, score_lead
+from ml.one_lead import UnknownLeadError
+from ml.online import score_lead
 from ml.registry import load_model
 from ml.replay import replay_scores
 from ml.score_table import drop_old_vectors

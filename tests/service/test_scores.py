@@ -1,12 +1,15 @@
 """Who may ask for a score, and what is said when there is none."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from leadengine.settings import Settings
+from ml.one_lead import Query, Steps
+from ml.online import OnlineScorer
 from service.app import create_app
 from service.routes import scores
 from warehouse.database import Database
@@ -33,23 +36,26 @@ def test_before_the_first_run_the_answer_says_what_to_do(client: TestClient) -> 
     assert "remedy" in answer.json() or "detail" in answer.json()
 
 
-def test_who_waits_too_long_is_told_and_is_not_scored_later(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
+def test_who_waits_too_long_is_told_while_others_are_served(
+    settings: Settings, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A database that does not answer holds every thread; only a stand-in can do so at will."""
-    asked: list[str] = []
-    free = threading.Event()
+    """A statement that does not end holds up scores only, and ends with the patience."""
 
-    def hold(lead_id: str) -> dict[str, str]:
-        asked.append(lead_id)
-        free.wait(30)
+    def held(*_: Any) -> Steps:
+        yield Query(b"select pg_sleep(30)", [])
         return {}
 
-    state = client.app.state  # type: ignore[attr-defined]
-    monkeypatch.setattr(state.scorer, "score", hold)
-    monkeypatch.setattr(scores, "PATIENCE_SECONDS", 0.2)
-    answers = [client.post(f"/api/leads/loc:{n}/score") for n in range(4)]
-    free.set()
-    state.scoring_threads.submit(bool).result(30)
-    assert {answer.status_code for answer in answers} == {503}
-    assert asked == ["loc:0", "loc:1"]
+    monkeypatch.setattr(OnlineScorer, "champion", lambda _: None)
+    monkeypatch.setattr(OnlineScorer, "steps", held)
+    monkeypatch.setattr(scores, "PATIENCE_SECONDS", 2.0)
+    with TestClient(create_app(settings, db)) as client, ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(client.post, f"/api/leads/loc:{n}/score") for n in range(4)]
+        assert client.get("/health/live").status_code == 200
+        assert not any(request.done() for request in asked)
+        assert {request.result(30).status_code for request in asked} == {503}
+        with db.connect() as connection:
+            left = connection.execute(
+                "select count(*) from pg_stat_activity"
+                " where state = 'active' and query like 'select pg_sleep(30)%'"
+            ).fetchone()
+        assert left == (0,)
