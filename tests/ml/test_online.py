@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 from leadengine.clock import FixedClock
 from leadengine.settings import Settings, load_settings
 from ml import champion as champions
+from ml import one_lead
 from ml import online as module
 from ml.champion import Champion
 from ml.fitting import FitOptions, fit
@@ -43,7 +44,7 @@ def warehouse(template_database: Database) -> Iterator[Database]:
 @pytest.fixture(scope="module")
 def champion(warehouse: Database) -> Champion:
     """A model of the features that the one-lead query gives."""
-    query = module._one_lead_sql()
+    query = one_lead._one_lead_sql()
     random = np.random.default_rng(3)
     rows: list[dict[str, Any]] = []
     with warehouse.connect() as connection:
