@@ -153,7 +153,7 @@ def _numbered(query: bytes) -> tuple[bytes, tuple[str, ...]]:
             return b"%"
         return b"$%d" % names.setdefault(match.group(1).decode(), len(names) + 1)
 
-    return re.sub(rb"%%|%\((\w+)\)s", number, query), tuple(names)
+    return re.sub(rb"%%|%\((\w+)\)[sb]", number, query), tuple(names)
 
 
 @cache

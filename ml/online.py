@@ -247,7 +247,7 @@ def told(database: Database) -> Iterator[None]:
 
 
 def _configure(connection: psycopg.Connection[Row]) -> None:
-    connection.execute(SETUP)
+    connection.execute(SETUP, prepare=False)
 
 
 def _run(connection: psycopg.Connection[Row], todo: Steps) -> Row:

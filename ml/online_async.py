@@ -79,7 +79,7 @@ class AsyncScorer:
 
 
 async def _configure(connection: psycopg.AsyncConnection[Row]) -> None:
-    await connection.execute(SETUP)
+    await connection.execute(SETUP, prepare=False)
 
 
 async def _run(connection: psycopg.AsyncConnection[Row], todo: Steps) -> Row:
