@@ -116,10 +116,13 @@ def test_volumes(brokerage: Brokerage) -> None:
     assert len(brokerage.records) > len(touches)
 
 
-def test_the_default_size_takes_little_time() -> None:
-    began = time.process_time()
-    generate(1, 5000, ANCHOR)
-    assert time.process_time() - began < 6
+def test_ten_times_the_contacts_take_about_ten_times_as_long() -> None:
+    spent = []
+    for contacts in (500, 5000):
+        began = time.process_time()
+        generate(1, contacts, ANCHOR)
+        spent.append(time.process_time() - began)
+    assert spent[1] < 25 * spent[0]
 
 
 def test_records_are_in_order_and_within_the_period(brokerage: Brokerage) -> None:
