@@ -237,7 +237,7 @@ class Serving:
                 f"create table marts.repeated as select {listed} from marts.lead_features as f"  # noqa: S608
                 f" cross join generate_series(1, {-(-leads // here)}) as n limit {leads}"
             )
-            connection.execute("drop table marts.lead_features cascade")
+            connection.execute("drop view marts.lead_features cascade")
             names = ", ".join(name for name, _ in columns)
             connection.execute(
                 f"create table marts.lead_features ({names}) as table marts.repeated"
