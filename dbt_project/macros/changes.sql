@@ -101,7 +101,7 @@
 
     {% for one in news %}
     insert into {{ changed_keys() }} ({{ keys | join(', ') }})
-    with recursive news as (
+    with news as (
         select key from "{{ this.identifier }}__news"
         where relation = '{{ one.name }}' and key is not null
     )

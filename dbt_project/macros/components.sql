@@ -104,19 +104,35 @@ components as (
 
 
 {#
-    News of int_identity_records for models keyed by record_number: the records that changed, and
-    all that hang together with them by any key that they have or had. Whatever ties a record is then
-    in the set whole, however often a key is shared.
+    find_changes() for models keyed by record_number: the records that changed, and all that hang
+    together with them by any key that they have or had. Whatever ties a record is then in the set
+    whole, however often a key is shared.
 #}
-{% macro news_of_records() -%}
+{% macro find_changed_records() -%}
     {%- set records = ref('int_identity_records') -%}
-    {%- set reached -%}
-    ,
-    starts as (
-        {start}
-    ),
-    reached as (
-        select record_number from starts
+    {%- set news = [
+        news_of(records, 'number', 'select cast(key[1] as numeric) as record_number from news')
+    ] -%}
+    {%- for part, column in {
+        'email': 'email', 'phone': 'phone', '': 'record_id', 'merged_into': 'record_id'
+    }.items() -%}
+        {%- do news.append(news_of(records, part, '
+            select records.record_number
+            from news
+            inner join ' ~ records ~ ' as records
+                on news.key[1] = records.location_id and news.key[2] = records.' ~ column
+        )) -%}
+    {%- endfor -%}
+    {{ find_changes(
+        news, 'select record_number from ' ~ records, more=[records_hanging_together(records)]
+    ) }}
+{%- endmacro %}
+
+
+{# From the records in changed_keys(), those that share a key with one of them, and so on. #}
+{% macro records_hanging_together(records) -%}
+    with recursive reached as (
+        select record_number from {{ changed_keys() }}
         union
         select found.record_number
         from reached
@@ -138,25 +154,6 @@ components as (
         ) as found
     )
     select record_number from reached
-    {%- endset -%}
-    {%- set by = {
-        'number': 'select cast(key[1] as numeric) as record_number from news',
-    } -%}
-    {%- for part, column in {
-        'email': 'email', 'phone': 'phone', '': 'record_id', 'merged_into': 'record_id'
-    }.items() -%}
-        {%- do by.update({part: '
-            select records.record_number
-            from news
-            inner join ' ~ records ~ ' as records
-                on news.key[1] = records.location_id and news.key[2] = records.' ~ column
-        }) -%}
-    {%- endfor -%}
-    {%- set news = [] -%}
-    {%- for part, start in by.items() -%}
-        {%- do news.append(news_of(records, part, reached | replace('{start}', start))) -%}
-    {%- endfor -%}
-    {{ return(news) }}
 {%- endmacro %}
 
 

@@ -49,7 +49,7 @@ _ROWS_OF = {
     "stg_sendgrid__suppressions": "suppressions",
 }  # fmt: skip
 _NEWS_MACROS = {
-    "news_of_records": {"int_identity_records"},
+    "find_changed_records": {"int_identity_records"},
     "news_of_agent_days": {"int_agent_days"},
     "all_timezones": {"stg_ghl__locations"},
     "rows_digest(source_rows('raw_ghl', 'custom_fields'))": {"custom_fields"},
@@ -385,7 +385,7 @@ def test_whatever_a_model_reads_is_news_to_it(brokerage_warehouse: Warehouse) ->
     checked = 0
     for node in manifest["nodes"].values():
         hooks = " ".join(hook["sql"] for hook in node["config"].get("pre-hook", []))
-        if "find_changes" not in hooks or node["config"]["meta"].get("computed_whole"):
+        if "find_change" not in hooks or node["config"]["meta"].get("computed_whole"):
             continue
         # Of a snapshot dbt keeps what it ran; it reads and writes itself.
         folder = "run" if node["resource_type"] == "snapshot" else "compiled"

@@ -7,7 +7,7 @@
             {'columns': ['record_number'], 'unique': true},
         ],
         meta={'changed_by': ['record_number']},
-        pre_hook="{{ find_changes(news_of_records(), 'select record_number from ' ~ ref('int_identity_records')) }}",
+        pre_hook="{{ find_changed_records() }}",
         post_hook="{{ remember_changes() }}"
     )
 }}

@@ -10,7 +10,7 @@
             {'columns': ['lead_id']},
         ],
         meta={'changed_by': ['record_number'], 'noted': {'lead': ['lead_id']}},
-        pre_hook="{{ find_changes(news_of_records(), 'select record_number from ' ~ ref('int_identity_records')) }}",
+        pre_hook="{{ find_changed_records() }}",
         post_hook="{{ remember_changes() }}"
     )
 }}
