@@ -145,6 +145,7 @@ outbound as (
         max(events.occurred_at) as last_outbound_at,
         min(events.occurred_at) as first_outbound_at,
         {{ signs_of_interest('events.is_answered') }},
+        {{ calls_unanswered() }},
         avg(events.answered_after_seconds) as avg_team_response_seconds,
         {{ call_aggregates() }},
         count(events.agent_id) as agent_touch_count_total,
@@ -242,6 +243,11 @@ features as (
             outbound.outbound_count_total - coalesce(inbound.outbound_count_before_last_reply, 0), 0
         ) as touches_since_last_reply,
         {{ over_all('calls_answered_count') }} as calls_answered_count,
+        {%- for days in [7, 30] %}
+        coalesce(outbound.calls_unanswered_count_{{ days }}d, 0) as calls_unanswered_count_{{ days }}d,
+        {%- endfor %}
+        {{ days_between('outbound.last_unanswered_call_at', 'spine.as_of') }}
+            as days_since_last_unanswered_call,
         {{ over_all('talk_seconds_total') }} as talk_seconds_total,
         {{ over_all('talk_seconds_90d') }} as talk_seconds_90d,
         inbound.avg_lead_reply_seconds / 3600 as avg_lead_reply_hours,
@@ -390,6 +396,16 @@ from features
         max(case when {{ condition }} then events.occurred_at end) as last_interest_at
     {%- for days in [7, 30] %},
         {{ count_if(within(days) ~ ' and (' ~ condition ~ ')') }} as interest_count_{{ days }}d
+    {%- endfor %}
+{%- endmacro %}
+
+
+{# Calls of ours in vain. One whose outcome nobody noted is not counted. #}
+{% macro calls_unanswered() -%}
+{%- set condition = "events.channel = 'call' and not events.is_answered" -%}
+        max(case when {{ condition }} then events.occurred_at end) as last_unanswered_call_at
+    {%- for days in [7, 30] %},
+        {{ count_if(within(days) ~ ' and ' ~ condition) }} as calls_unanswered_count_{{ days }}d
     {%- endfor %}
 {%- endmacro %}
 

@@ -73,6 +73,9 @@ def features(
         or (event in calls and (event.direction == "inbound" or event.outcome == "answered"))
     ]
     written = [event for event in inbound if event.channel != "call"]
+    in_vain = [
+        event for event in outbound if event in calls and event.outcome not in ("answered", None)
+    ]
     pairs = list(itertools.pairwise(touches))
     replies = [pair for pair in pairs if [e.direction for e in pair] == ["outbound", "inbound"]]
     responses = [pair for pair in pairs if [e.direction for e in pair] == ["inbound", "outbound"]]
@@ -116,6 +119,9 @@ def features(
             not inbound or event.occurred_at >= inbound[-1].occurred_at for event in outbound
         ),
         "calls_answered_count": sum(event.outcome == "answered" for event in calls),
+        "calls_unanswered_count_7d": len(within(in_vain, 7)),
+        "calls_unanswered_count_30d": len(within(in_vain, 30)),
+        "days_since_last_unanswered_call": _since(in_vain, as_of),
         "talk_seconds_total": sum(event.duration_seconds or 0 for event in calls),
         "talk_seconds_90d": sum(event.duration_seconds or 0 for event in within(calls, 90)),
         "avg_lead_reply_hours": _mean_hours(replies),

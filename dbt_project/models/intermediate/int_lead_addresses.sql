@@ -47,11 +47,24 @@ records as (
 
 ),
 
-channels as (
+-- Restricted before the join: of all addresses only the few that changed are looked up.
+known_addresses as (
 
-    select 'sms' as channel
+    select
+        record_number,
+        'sms' as channel,
+        phone as address
+    from records
+    where phone is not null and {{ only_changed(['location_id', 'phone']) }}
+
     union all
-    select 'email' as channel
+
+    select
+        record_number,
+        'email' as channel,
+        email as address
+    from records
+    where email is not null and {{ only_changed(['location_id', 'email']) }}
 
 ),
 
@@ -60,16 +73,15 @@ addresses as (
     select
         identities.lead_id,
         identities.location_id,
-        channels.channel,
-        case channels.channel when 'sms' then records.phone else records.email end as address,
+        known_addresses.channel,
+        known_addresses.address,
         identities.record_type,
         identities.record_id,
         identities.record_lead_id,
         identities.link_known_at,
-        records.record_number
+        identities.record_number
     from identities
-    inner join records on identities.record_number = records.record_number
-    cross join channels
+    inner join known_addresses on identities.record_number = known_addresses.record_number
 
 ),
 
@@ -81,7 +93,6 @@ entries as (
             partition by record_lead_id, channel, address order by record_type
         ) as entry
     from addresses
-    where address is not null and {{ only_changed() }}
 
 ),
 
