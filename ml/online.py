@@ -261,4 +261,5 @@ def _run(connection: psycopg.Connection[Row], todo: Steps) -> Row:
         cursor = psycopg.RawCursor(connection, row_factory=dict_row)
         # In binary the server need not write out a hundred numbers, nor we read them.
         cursor.execute(query.text, query.values, binary=True)
-        row = cursor.fetchone() if cursor.description else None
+        # Not by its description, which for a hundred columns takes a tenth of the score's time.
+        row = cursor.fetchone() if cursor.pgresult and cursor.pgresult.nfields else None

@@ -92,4 +92,5 @@ async def _run(connection: psycopg.AsyncConnection[Row], todo: Steps) -> Row:
             return answer
         cursor = psycopg.AsyncRawCursor(connection, row_factory=dict_row)
         await cursor.execute(query.text, query.values, binary=True)
-        row = await cursor.fetchone() if cursor.description else None
+        # Not by its description, which for a hundred columns takes a tenth of the score's time.
+        row = await cursor.fetchone() if cursor.pgresult and cursor.pgresult.nfields else None
