@@ -6,7 +6,7 @@ a schema is inferred once, on training rows, and travels with the model.
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from functools import cached_property
@@ -148,8 +148,8 @@ class Schema:
         return np.array([row], dtype=np.float64)
 
     @cached_property
-    def _encoders(self) -> "list[tuple[str, _Encoder]]":
-        return [(feature.name, _Encoder(feature)) for feature in self.features]
+    def _encoders(self) -> list[tuple[str, Callable[[Any], float]]]:
+        return [(feature.name, _encoder(feature)) for feature in self.features]
 
 
 def encode_column(feature: Feature, column: "pd.Series[Any]") -> Matrix:
@@ -160,30 +160,27 @@ def encode_column(feature: Feature, column: "pd.Series[Any]") -> Matrix:
         known = np.isin(numbers, (0, 1)) if feature.kind == "boolean" else np.isfinite(numbers)
         return np.where(known, numbers, np.nan) + 0.0
     codes, distinct = pd.factorize(column, use_na_sentinel=True)
-    encode = _Encoder(feature)
+    encode = _encoder(feature)
     # The last place serves factorize's -1, the missing value.
     table = np.array([*(encode(value) for value in distinct), encode(None)], dtype=np.float64)
     return table[codes]
 
 
-class _Encoder:
-    """Reads one value of a feature."""
+def _encoder(feature: Feature) -> Callable[[Any], float]:
+    """What reads one value of a feature."""
+    if feature.kind == "numeric":
+        return parse_number
+    if feature.kind == "boolean":
+        return parse_boolean
+    codes = {level: FIRST_LEVEL + i for i, level in enumerate(feature.levels)}
 
-    def __init__(self, feature: Feature) -> None:
-        self._kind = feature.kind
-        self._codes = {level: FIRST_LEVEL + i for i, level in enumerate(feature.levels)}
-
-    def __call__(self, value: Any) -> float:
-        if self._kind == "numeric":
-            return parse_number(value)
-        if self._kind == "boolean":
-            return parse_boolean(value)
+    def code(value: Any) -> float:
         if is_empty(value):
             return EMPTY
         text = normalise(value)
-        if is_placeholder(text):
-            return PLACEHOLDER
-        return self._codes.get(text, OTHER)
+        return PLACEHOLDER if is_placeholder(text) else codes.get(text, OTHER)
+
+    return code
 
 
 def is_empty(value: Any) -> bool:
