@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from ml.one_lead import Row, Steps
-from ml.online import CONNECTION, CONNECTIONS, SETUP, WAIT_SECONDS, OnlineScorer, told
+from ml.online import CONNECTION, CONNECTIONS, SETUP, WAIT_SECONDS, OnlineScorer, gives_rows, told
 from warehouse.database import Database
 
 
@@ -92,5 +92,4 @@ async def _run(connection: psycopg.AsyncConnection[Row], todo: Steps) -> Row:
             return answer
         cursor = psycopg.AsyncRawCursor(connection, row_factory=dict_row)
         await cursor.execute(query.text, query.values, binary=True)
-        # Not by its description, which for a hundred columns takes a tenth of the score's time.
-        row = await cursor.fetchone() if cursor.pgresult and cursor.pgresult.nfields else None
+        row = await cursor.fetchone() if gives_rows(cursor.pgresult) else None

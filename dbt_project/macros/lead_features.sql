@@ -145,7 +145,8 @@ outbound as (
         max(events.occurred_at) as last_outbound_at,
         min(events.occurred_at) as first_outbound_at,
         {{ signs_of_interest('events.is_answered') }},
-        {{ calls_unanswered() }},
+        -- A call whose outcome nobody noted is not counted.
+        {{ last_and_counts('unanswered_call', "events.channel = 'call' and not events.is_answered") }},
         avg(events.answered_after_seconds) as avg_team_response_seconds,
         {{ call_aggregates() }},
         count(events.agent_id) as agent_touch_count_total,
@@ -244,7 +245,7 @@ features as (
         ) as touches_since_last_reply,
         {{ over_all('calls_answered_count') }} as calls_answered_count,
         {%- for days in [7, 30] %}
-        coalesce(outbound.calls_unanswered_count_{{ days }}d, 0) as calls_unanswered_count_{{ days }}d,
+        coalesce(outbound.unanswered_call_count_{{ days }}d, 0) as calls_unanswered_count_{{ days }}d,
         {%- endfor %}
         {{ days_between('outbound.last_unanswered_call_at', 'spine.as_of') }}
             as days_since_last_unanswered_call,
@@ -393,19 +394,15 @@ from features
     rather than write, so that silence in writing alone would be taken for silence.
 #}
 {% macro signs_of_interest(condition) -%}
-        max(case when {{ condition }} then events.occurred_at end) as last_interest_at
-    {%- for days in [7, 30] %},
-        {{ count_if(within(days) ~ ' and (' ~ condition ~ ')') }} as interest_count_{{ days }}d
-    {%- endfor %}
+    {{ last_and_counts('interest', condition) }}
 {%- endmacro %}
 
 
-{# Calls of ours in vain. One whose outcome nobody noted is not counted. #}
-{% macro calls_unanswered() -%}
-{%- set condition = "events.channel = 'call' and not events.is_answered" -%}
-        max(case when {{ condition }} then events.occurred_at end) as last_unanswered_call_at
+{# When something last was so, and how often lately: last_<name>_at, <name>_count_7d and _30d. #}
+{% macro last_and_counts(name, condition) -%}
+        max(case when {{ condition }} then events.occurred_at end) as last_{{ name }}_at
     {%- for days in [7, 30] %},
-        {{ count_if(within(days) ~ ' and ' ~ condition) }} as calls_unanswered_count_{{ days }}d
+        {{ count_if(within(days) ~ ' and (' ~ condition ~ ')') }} as {{ name }}_count_{{ days }}d
     {%- endfor %}
 {%- endmacro %}
 

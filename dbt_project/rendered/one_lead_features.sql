@@ -215,9 +215,10 @@ outbound as (
         max(case when events.is_answered then events.occurred_at end) as last_interest_at,
         count(*) filter (where events.occurred_at >= spine.as_of_minus_7d and (events.is_answered)) as interest_count_7d,
         count(*) filter (where events.occurred_at >= spine.as_of_minus_30d and (events.is_answered)) as interest_count_30d,
+        -- A call whose outcome nobody noted is not counted.
         max(case when events.channel = 'call' and not events.is_answered then events.occurred_at end) as last_unanswered_call_at,
-        count(*) filter (where events.occurred_at >= spine.as_of_minus_7d and events.channel = 'call' and not events.is_answered) as calls_unanswered_count_7d,
-        count(*) filter (where events.occurred_at >= spine.as_of_minus_30d and events.channel = 'call' and not events.is_answered) as calls_unanswered_count_30d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_7d and (events.channel = 'call' and not events.is_answered)) as unanswered_call_count_7d,
+        count(*) filter (where events.occurred_at >= spine.as_of_minus_30d and (events.channel = 'call' and not events.is_answered)) as unanswered_call_count_30d,
         avg(events.answered_after_seconds) as avg_team_response_seconds,
         count(*) filter (where events.is_answered) as calls_answered_count,
         sum(events.call_seconds) as talk_seconds_total,
@@ -362,8 +363,8 @@ features as (
             outbound.outbound_count_total - coalesce(inbound.outbound_count_before_last_reply, 0), 0
         ) as touches_since_last_reply,
         coalesce(inbound.calls_answered_count, 0) + coalesce(outbound.calls_answered_count, 0) + coalesce(others.calls_answered_count, 0) as calls_answered_count,
-        coalesce(outbound.calls_unanswered_count_7d, 0) as calls_unanswered_count_7d,
-        coalesce(outbound.calls_unanswered_count_30d, 0) as calls_unanswered_count_30d,
+        coalesce(outbound.unanswered_call_count_7d, 0) as calls_unanswered_count_7d,
+        coalesce(outbound.unanswered_call_count_30d, 0) as calls_unanswered_count_30d,
         cast(date_part('epoch', spine.as_of - outbound.last_unanswered_call_at) as bigint) / cast(86400 as double precision)
             as days_since_last_unanswered_call,
         coalesce(inbound.talk_seconds_total, 0) + coalesce(outbound.talk_seconds_total, 0) + coalesce(others.talk_seconds_total, 0) as talk_seconds_total,
