@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from ml.reasons import Explanation
-from ml.schema import Matrix
 
 
 @dataclass(frozen=True)
@@ -16,7 +15,6 @@ class Answer:
     """What one version of the model says of a vector."""
 
     version: str
-    matrix: Matrix
     score: float
     tier: str
     digest: str

@@ -212,7 +212,7 @@ def train_file(
         rejected=tuple((row.line, row.reason) for row in table.rejected),
         dropped=model.schema.dropped
         | {name: f"gives the outcome away ({leak.sign})" for name, leak in refused.items()},
-        features=model.schema.names,
+        features=list(model.schema.names),
         split=split.describe(),
         run_id=registered.run_id,
         leaks=tuple(leaks),

@@ -212,7 +212,7 @@ def leaks(
     """
     found = [
         leak
-        for leak in find_leaks(frame[model.schema.names], label, leads, as_of_known=True)
+        for leak in find_leaks(frame[list(model.schema.names)], label, leads, as_of_known=True)
         if leak.column not in allow
     ]
     if found:

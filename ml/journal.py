@@ -3,7 +3,8 @@
 A commit that waits for the disk takes milliseconds, many times what the score takes. The scorer's
 commits therefore do not wait (``synchronous_commit = off``), and what PostgreSQL has not yet
 written is kept here: should the server fall over, its last moments are written again when it is
-back. A score is lost only if the server and this process are killed within the same second.
+back, and so is a score that it did not take any more. One is lost only if the server and this
+process are killed within the same second.
 """
 
 import threading
@@ -24,6 +25,12 @@ class ScoreJournal:
         self._new: list[Row] = []
         self._committed: list[Row] = []
         self._written_up_to: str | None = None
+        self._in_doubt = False
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether it is not known of every score that it was committed."""
+        return self._in_doubt
 
     @property
     def pending(self) -> int:
@@ -31,10 +38,16 @@ class ScoreJournal:
         with self._lock:
             return len(self._new) + len(self._committed)
 
-    def add(self, row: Row) -> None:
-        """Remembers a row of ``ml.online_scores`` whose transaction was committed."""
+    def add(self, row: Row, *, in_doubt: bool = False) -> None:
+        """Remembers a row of ``ml.online_scores``.
+
+        Args:
+            row: the row.
+            in_doubt: its transaction may not have been committed; it is written again.
+        """
         with self._lock:
             self._new.append(row)
+            self._in_doubt |= in_doubt
 
     def settle(self, connection: psycopg.Connection) -> None:
         """Lets go of what is on disk by now; called again and again.
@@ -71,6 +84,7 @@ class ScoreJournal:
         """
         with self._lock:
             rows = [*self._committed, *self._new]
+            self._in_doubt = False
         lost = 0
         with connection.transaction():
             connection.execute("set local synchronous_commit = on")

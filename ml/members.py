@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import lightgbm as lgb
 import numpy as np
 
+from ml.lightgbm_row import OneRow
 from ml.schema import FIRST_LEVEL, Matrix, Schema
 
 # Below this, starting a second thread costs more than it saves.
@@ -53,9 +54,15 @@ class Boosting:
         return self._predict(matrix, pred_contrib=True)
 
     def _predict(self, matrix: Matrix, **kind: bool) -> Matrix:
+        if len(matrix) == 1:
+            return self._one_row.predict(matrix, contributions="pred_contrib" in kind)
         threads = 2 if len(matrix) >= _MANY_ROWS else 1
         result = self.booster.predict(matrix, num_threads=threads, **kind)
         return np.asarray(result, dtype=np.float64)
+
+    @cached_property
+    def _one_row(self) -> OneRow:
+        return OneRow(self.booster.model_to_string(), self.booster.num_feature())
 
     def to_dict(self) -> dict[str, Any]:
         """The trees as LightGBM's own text."""

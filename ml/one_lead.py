@@ -1,25 +1,24 @@
-"""What scoring one lead takes, step by step, whoever brings the steps to the database.
+"""What scoring one lead takes: the statements, and what is made of what they give.
 
-Two statements: one looks at what the lead's features are made from and, unless the vector at hand
-is of just that, computes them in the same snapshot; the other stores the score. They are handed
-out one after the other, so that a thread that waits for the database and an event loop that does
-not (``ml/online.py``, ``ml/online_async.py``) do the very same.
+Two statements. One looks at what the lead's features are made from and, unless the vector at hand
+is of just that, computes them in the same snapshot; the other stores the score. Who runs them is
+``ml/online.py``'s concern.
 """
 
 import re
-from collections.abc import Generator
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
 import orjson
 
 from leadengine.errors import LeadEngineError
-from ml.cache import Answer, FeatureCache, Vector
+from ml.cache import Answer, Vector
 from ml.champion import Champion
-from ml.journal import ScoreJournal
 from ml.reasons import explain
 from ml.statements import statement
 from ml.vectors import pack
@@ -29,71 +28,100 @@ _ONE_LEAD_SQL = (
     Path(__file__).resolve().parent.parent / "dbt_project" / "rendered" / "one_lead_features.sql"
 )
 # What the look gives; the rest of a row are features.
-_LOOK = {"lead_id", "location_id", "status", "as_of", "inputs"}
-
-
-class Query(NamedTuple):
-    """A statement with the server's own numbers for its parameters, and their values in order."""
-
-    text: bytes
-    values: list[Any]
-
-
-Steps = Generator[Query, Row | None, Row]
+_LOOK = ("lead_id", "location_id", "status", "as_of", "inputs")
 
 
 class UnknownLeadError(LeadEngineError):
     """There is no such lead in the warehouse."""
 
 
-def steps(
-    champion: Champion,
-    vectors: FeatureCache,
-    journal: ScoreJournal,
-    lead_id: str,
-    *,
-    now: datetime,
-    as_of: datetime | None,
-) -> Steps:
-    """The statements that score a lead, each to be run before the next is asked for.
+@dataclass(frozen=True)
+class Query:
+    """A statement with the server's own numbers for its parameters.
 
-    Args:
-        champion: what scores.
-        vectors: those at hand; the one computed is kept there.
-        journal: told of the score once it is committed.
-        lead_id: as in ``marts.dim_leads``.
-        now: the present, aware.
-        as_of: another moment, aware; nothing later is seen.
-
-    Yields:
-        A statement, for which its first row is sent back; None if it has none.
-
-    Returns:
-        The answer; see :meth:`ml.online.OnlineScorer.score`.
-
-    Raises:
-        UnknownLeadError: no such lead.
+    Attributes:
+        text: the statement.
+        names: the parameters in the order of their numbers.
     """
-    parameters = {"lead_id": lead_id, "now": as_of or now, "as_of": as_of}
-    # Where there is nothing to reuse the look would be a round trip for nothing.
-    vector, lead = None, None
-    if lead_id in vectors:
-        lead = _known(lead_id, (yield _query(statement("lead_inputs.sql"), parameters)))
-        vector = vectors.find(lead_id, lead["as_of"], lead["inputs"])
-    if vector is None or lead is None:
-        lead = _known(lead_id, (yield _query(_inputs_and_features(), parameters)))
-        features = {name: value for name, value in lead.items() if name not in _LOOK}
-        vector = Vector(lead["as_of"], lead["inputs"], features)
-        vectors.keep(lead_id, vector)
-    moment = vector.as_of
-    answer = vector.answer
-    if answer is None or answer.version != champion.version:
-        answer = vector.answer = _answer(champion, vector)
-    row = {
+
+    text: str
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, text: str) -> "Query":
+        """From a statement with named parameters, as psycopg has them."""
+        numbers: dict[str, int] = {}
+
+        def number(match: re.Match[str]) -> str:
+            if match.group() == "%%":
+                return "%"
+            return f"${numbers.setdefault(match.group(1), len(numbers) + 1)}"
+
+        return cls(re.sub(r"%%|%\((\w+)\)[sb]", number, text), tuple(numbers))
+
+    def values(self, parameters: Mapping[str, Any]) -> list[Any]:
+        """The parameters' values in the order of their numbers."""
+        return [parameters[name] for name in self.names]
+
+
+@cache
+def look_query() -> Query:
+    """What a lead's features are made from: ``lead_id``, ``now`` and ``as_of`` (or None)."""
+    return Query.of(statement("lead_inputs.sql").decode())
+
+
+@cache
+def features_query() -> Query:
+    """The look and the features at the moment that it finds, of the same parameters."""
+    look = statement("lead_inputs.sql").decode()
+    features = one_lead_sql().replace("%(as_of)s", "(select inputs.as_of from inputs)")
+    return Query.of(
+        f"with inputs as ({look}) select features.*, inputs.* from inputs"  # noqa: S608
+        f" cross join ({features}) as features"
+    )
+
+
+@cache
+def store_query() -> Query:
+    """Stores a row of :func:`stored_row`."""
+    return Query.of(statement("store_online_score.sql").decode())
+
+
+def vector_of(found: Row) -> Vector:
+    """The vector in a row of :func:`features_query`, which is taken over."""
+    as_of, inputs = found["as_of"], found["inputs"]
+    for name in _LOOK:
+        del found[name]
+    return Vector(as_of, inputs, found)
+
+
+def answer_of(champion: Champion, vector: Vector) -> Answer:
+    """What the champion says of a vector; remembered with it."""
+    if vector.answer is None or vector.answer.version != champion.version:
+        model = champion.model
+        matrix = model.schema.encode_row(vector.features, "The online feature query")
+        score = float(model.predict(matrix)[0])
+        vector.answer = Answer(
+            version=champion.version,
+            score=score,
+            tier=model.tier(score),
+            digest=model.digest(matrix[0]),
+            explanation=explain(model, matrix, [vector.features])[0],
+            packed=pack(matrix),
+        )
+    return vector.answer
+
+
+def stored_row(
+    lead_id: str, location_id: str, as_of: datetime, champion: Champion, answer: Answer,
+    scored_at: datetime,
+) -> Row:  # fmt: skip
+    """A new row of ``ml.online_scores``."""
+    return {
         "score_id": uuid4(),
         "lead_id": lead_id,
-        "location_id": lead["location_id"],
-        "as_of": moment,
+        "location_id": location_id,
+        "as_of": as_of,
         "score": answer.score,
         "tier": answer.tier,
         "reasons": orjson.dumps(answer.explanation.reasons).decode(),
@@ -103,16 +131,18 @@ def steps(
         "model_version": champion.version,
         "features_digest": answer.digest,
         "vector": answer.packed,
-        "scored_at": now,
+        "scored_at": scored_at,
     }
-    yield _query(statement("store_online_score.sql"), row)
-    journal.add(row)
+
+
+def told_row(row: Row, status: str, vector: Vector, answer: Answer) -> dict[str, Any]:
+    """What the caller is told of a stored row; see :meth:`ml.online.OnlineScorer.score`."""
     return {
         "score_id": str(row["score_id"]),
-        "lead_id": lead_id,
-        "location_id": lead["location_id"],
-        "status": lead["status"],
-        "as_of": moment.isoformat(),
+        "lead_id": row["lead_id"],
+        "location_id": row["location_id"],
+        "status": status,
+        "as_of": vector.as_of.isoformat(),
         "score": answer.score,
         "tier": answer.tier,
         "reasons": answer.explanation.reasons,
@@ -120,73 +150,16 @@ def steps(
         "other_log_odds": answer.explanation.other,
         "features": vector.features,
         "features_digest": answer.digest,
-        "model_name": champion.name,
-        "model_version": champion.version,
+        "model_name": row["model_name"],
+        "model_version": row["model_version"],
     }
 
 
-def _known(lead_id: str, row: Row | None) -> Row:
-    if row is None:
-        raise UnknownLeadError(
-            f"There is no lead {lead_id!r}.",
-            remedy="Give a lead_id of marts.dim_leads: location and contact, joined by a colon.",
-        )
-    return row
-
-
-def _query(text: bytes, parameters: Row) -> Query:
-    numbered, names = _numbered(text)
-    return Query(numbered, [parameters[name] for name in names])
-
-
 @cache
-def _numbered(query: bytes) -> tuple[bytes, tuple[str, ...]]:
-    """A statement with the server's own numbers for its parameters, and their names in order.
-
-    Named ones psycopg looks for in the text at each call, unless it is short; in the features'
-    26 KB that takes longer than reading the answer.
-    """
-    names: dict[str, int] = {}
-
-    def number(match: re.Match[bytes]) -> bytes:
-        if match.group() == b"%%":
-            return b"%"
-        return b"$%d" % names.setdefault(match.group(1).decode(), len(names) + 1)
-
-    return re.sub(rb"%%|%\((\w+)\)[sb]", number, query), tuple(names)
-
-
-@cache
-def _inputs_and_features() -> bytes:
-    """The look and the features at the moment that it finds, as one statement."""
-    look = statement("lead_inputs.sql").decode()
-    features = _one_lead_sql().decode().replace("%(as_of)s", "(select inputs.as_of from inputs)")
-    return (
-        f"with inputs as ({look}) select features.*, inputs.* from inputs"  # noqa: S608
-        f" cross join ({features}) as features"
-    ).encode()
-
-
-def _answer(champion: Champion, vector: Vector) -> Answer:
-    model = champion.model
-    model.schema.check_columns(vector.features, "The online feature query")
-    matrix = model.schema.encode_row(vector.features)
-    score = float(model.predict(matrix)[0])
-    return Answer(
-        version=champion.version,
-        matrix=matrix,
-        score=score,
-        tier=model.tier(score),
-        digest=model.digest(matrix[0]),
-        explanation=explain(model, matrix, [vector.features])[0],
-        packed=pack(matrix),
-    )
-
-
-@cache
-def _one_lead_sql() -> bytes:
+def one_lead_sql() -> str:
+    """The features of one lead, with the parameters ``lead_id`` and ``as_of``."""
     try:
-        return _ONE_LEAD_SQL.read_bytes()
+        return _ONE_LEAD_SQL.read_text("utf-8")
     except OSError as error:
         raise LeadEngineError(
             f"{_ONE_LEAD_SQL} cannot be read: {error.strerror}.",

@@ -1,29 +1,49 @@
-"""One lead's score, now: features, model and reasons in this process, each score stored."""
+"""One lead's score, now: features, model and reasons in this process, each score stored.
 
+On an event loop, which speaks to the database itself: each hand-over to a thread and back wakes
+two sleeping cores, which at a quiet hour takes as long as the score. The loop never waits for the
+database: a lock, a slow statement or a server that is away hold up scores and nothing else. What
+does hold the loop is the model's own fraction of a millisecond.
+"""
+
+import asyncio
 import contextlib
 import gc
 import threading
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from time import monotonic, sleep
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
+import asyncpg
 import psycopg
-from psycopg import errors
-from psycopg.pq.abc import PGresult
-from psycopg.rows import dict_row
-from psycopg_pool import ConnectionPool, PoolTimeout
 
 from leadengine.clock import Clock, SystemClock
 from leadengine.errors import DatabaseUnavailableError, LeadEngineError
 from leadengine.log import get_logger
 from leadengine.settings import Settings
-from ml.cache import FeatureCache
+from ml.cache import FeatureCache, Vector
 from ml.champion import Champion, has_champion, load_scorer
 from ml.journal import ScoreJournal
-from ml.one_lead import Row, Steps, steps
+from ml.one_lead import (
+    Row,
+    UnknownLeadError,
+    answer_of,
+    features_query,
+    look_query,
+    store_query,
+    stored_row,
+    told_row,
+    vector_of,
+)
 from warehouse.database import Database
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection = PoolConnectionProxy[asyncpg.Record]
 
 log = get_logger("ml.online")
 
@@ -33,24 +53,43 @@ _SETTLE_SECONDS = 0.25
 # Scores computed at once in one process. Python runs one of them at a time anyway, and each further
 # connection plans and warms up for itself.
 CONNECTIONS = 2
-WAIT_SECONDS = 5.0
+_CONNECT_SECONDS = 5.0
 _CACHED_LEADS = 20_000
-# Each statement is a transaction (autocommit): there is nothing that two of them must agree on.
-# Each is planned once per connection: planning takes longer than running it.
-CONNECTION: dict[str, Any] = {
-    "row_factory": dict_row,
+_SESSION = {
     "application_name": "leadengine-scores",
-    "autocommit": True,
-    "prepare_threshold": 0,
+    # The statements are planned once per connection: planning takes longer than running them.
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+    # A score that is committed without waiting for the disk is seen there by the journal.
+    "synchronous_commit": "off",
 }
-# A score that is committed without waiting for the disk is seen there by the journal.
-SETUP = """
-set plan_cache_mode = force_generic_plan; set jit = off; set synchronous_commit = off
-"""
+_EPOCH = datetime.fromtimestamp(0, UTC)
+# Stands in for a score where the statement is only to be planned.
+_NO_SCORE: Row = {
+    "score_id": UUID(int=0), "lead_id": "", "location_id": "", "as_of": _EPOCH, "score": 0.0,
+    "tier": "cold", "reasons": "[]", "base_log_odds": 0.0, "other_log_odds": 0.0,
+    "model_name": "", "model_version": "", "features_digest": "", "vector": b"",
+    "scored_at": _EPOCH,
+}  # fmt: skip
+# The server is away, or has thrown us out.
+_AWAY = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+)
+
+
+class _Session(asyncpg.Connection):
+    """A connection on which nothing is set that would have to be reset for the next score."""
+
+    def get_reset_query(self) -> str:
+        return ""
 
 
 class OnlineScorer:
-    """Scores leads one at a time; safe to use from several threads.
+    """Scores leads on the running event loop; entered and left on it.
 
     The champion is fetched and refreshed in the background, so that no request waits for MLflow;
     if it cannot be, the one at hand goes on and the log says so.
@@ -60,6 +99,7 @@ class OnlineScorer:
         settings: where MLflow is.
         clock: tells the moment.
         cached_leads: how many leads' vectors are kept.
+        connections: how many leads are scored at once.
     """
 
     def __init__(
@@ -69,48 +109,53 @@ class OnlineScorer:
         *,
         clock: Clock | None = None,
         cached_leads: int = _CACHED_LEADS,
+        connections: int = CONNECTIONS,
     ) -> None:
         self.cache = FeatureCache(cached_leads)
         self.journal = ScoreJournal()
         self._database = database
         self._settings = settings
         self._clock = clock or SystemClock()
+        self._connections = connections
+        self._pool: asyncpg.Pool[asyncpg.Record]
+        self._storing: set[asyncio.Task[None]] = set()
         self._champion: Champion | None = None
         self._frozen: str | None = None
         self._loading = threading.Lock()
         self._stop = threading.Event()
-        self._pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
-            database.libpq_url,
-            kwargs=CONNECTION,
-            min_size=0,  # the service scores on connections of its own
-            max_size=CONNECTIONS,
-            configure=_configure,
-            timeout=WAIT_SECONDS,
-            open=False,
-            name="online-scores",
-        )
         self._keeper = threading.Thread(target=self._keep, name="online-scores", daemon=True)
 
-    def __enter__(self) -> "OnlineScorer":
-        self._pool.open()
+    async def __aenter__(self) -> "OnlineScorer":
+        with told(self._database):
+            self._pool = await asyncpg.create_pool(
+                **self._database.asyncpg_parameters(),
+                min_size=self._connections,
+                max_size=self._connections,
+                # Neither a connection nor a statement is let go while it works: the next score
+                # would have to plan again, which takes as long as a hundred scores.
+                max_queries=1_000_000_000,
+                max_inactive_connection_lifetime=0,
+                max_cached_statement_lifetime=0,
+                max_cacheable_statement_size=0,
+                timeout=_CONNECT_SECONDS,
+                server_settings=_SESSION,
+                connection_class=_Session,
+                init=_plan,
+            )
         self._keeper.start()
         return self
 
-    def __exit__(
+    async def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Ends only when every stored score is on disk, or the server is out of reach."""
+        """Ends only when every score is stored and on disk, or the server is out of reach."""
+        await self.stored()
+        await self._pool.close()
         self._stop.set()
-        self._keeper.join()
-        self._pool.close()
-
-    @property
-    def at_hand(self) -> Champion | None:
-        """The champion, unless it has yet to be fetched."""
-        return self._champion
+        await asyncio.to_thread(self._keeper.join)
 
     def champion(self) -> Champion:
         """The champion at hand, or the rules score; fetched now if there is neither yet.
@@ -124,12 +169,16 @@ class OnlineScorer:
                     self._champion = load_scorer(self._settings, self._database)
         return self._champion
 
-    def score(self, lead_id: str, as_of: datetime | None = None) -> dict[str, Any]:
+    async def score(self, lead_id: str, as_of: datetime | None = None) -> dict[str, Any]:
         """Scores one lead from events as they are now, and stores the score.
 
         The features are computed by the compiled form of the very macro that fills
         ``marts.lead_features``, at the start of the current minute, or just after the last thing
         that was learnt about the lead if that is later (``ml/sql/lead_inputs.sql``).
+
+        The score has been sent to the database when this returns, and is committed a moment later;
+        :meth:`stored` waits for that. If this is cancelled while the features are computed, so is
+        their statement.
 
         Args:
             lead_id: as in ``marts.dim_leads``.
@@ -143,25 +192,62 @@ class OnlineScorer:
             UnknownLeadError: no such lead.
             LeadEngineError: the warehouse is not built, or MLflow cannot be used.
         """
-        champion = self.champion()
+        # A champion that is not at hand comes from MLflow, for which the loop cannot wait.
+        champion = self._champion
+        if champion is None:
+            champion = await asyncio.to_thread(self.champion)
+        now = self._clock.now()
         with told(self._database):
-            for attempt in (1, 2):
-                with self._pool.connection() as connection:
-                    try:
-                        return _run(connection, self.steps(champion, lead_id, as_of))
-                    except errors.FeatureNotSupported:
-                        # A relation was built anew with other columns: this connection's prepared
-                        # statements are of no use any more.
-                        connection.close()
-                        if attempt == 2:
-                            raise
-        raise AssertionError("unreachable")
+            connection = await self._pool.acquire()
+            try:
+                lead, vector = await self._vector(connection, lead_id, now, as_of)
+                answer = answer_of(champion, vector)
+            except BaseException:
+                await self._pool.release(connection)
+                raise
+        row = stored_row(lead_id, lead["location_id"], vector.as_of, champion, answer, now)
+        task = asyncio.create_task(self._store(connection, row))
+        self._storing.add(task)
+        task.add_done_callback(self._storing.discard)
+        # Now the statement leaves, ahead of the answer: should this process be killed once the
+        # answer is out, the server has the score nevertheless.
+        await asyncio.sleep(0)
+        return told_row(row, lead["status"], vector, answer)
 
-    def steps(self, champion: Champion, lead_id: str, as_of: datetime | None = None) -> Steps:
-        """What :meth:`score` does, for who runs the statements otherwise; see ``ml/one_lead``."""
-        return steps(
-            champion, self.cache, self.journal, lead_id, now=self._clock.now(), as_of=as_of
-        )
+    async def stored(self) -> None:
+        """Returns when the scores given so far are committed, or known not to be."""
+        await asyncio.gather(*self._storing)
+
+    async def _vector(
+        self, connection: "Connection", lead_id: str, now: datetime, as_of: datetime | None
+    ) -> tuple[asyncpg.Record, Vector]:
+        """What the look found, and the vector of just that."""
+        parameters = {"lead_id": lead_id, "now": as_of or now, "as_of": as_of}
+        # Where there is nothing to reuse the look would be a round trip for nothing.
+        if lead_id in self.cache:
+            query = look_query()
+            lead = _known(lead_id, await connection.fetchrow(query.text, *query.values(parameters)))
+            vector = self.cache.find(lead_id, lead["as_of"], lead["inputs"])
+            if vector is not None:
+                return lead, vector
+        query = features_query()
+        lead = _known(lead_id, await connection.fetchrow(query.text, *query.values(parameters)))
+        vector = vector_of(dict(lead.items()))
+        self.cache.keep(lead_id, vector)
+        return lead, vector
+
+    async def _store(self, connection: "Connection", row: Row) -> None:
+        query = store_query()
+        try:
+            await connection.execute(query.text, *query.values(row))
+            self.journal.add(row)
+        except (*_AWAY, asyncpg.InterfaceError):
+            # The caller has the score, so it is stored as soon as the server is back.
+            self.journal.add(row, in_doubt=True)
+        except asyncpg.PostgresError:
+            log.exception("the online score %s was not stored", row["score_id"])
+        finally:
+            await self._pool.release(connection)
 
     def _keep(self) -> None:
         """Until the end: refreshes the champion, and sees stored scores to disk."""
@@ -192,8 +278,10 @@ class OnlineScorer:
         A server that falls over takes this connection with it, whatever else it does: as long as
         the connection holds, nothing that was committed has been lost.
         """
+        is_new = guard is None
         if guard is None:
             guard = psycopg.connect(self._database.libpq_url, autocommit=True, connect_timeout=5)
+        if is_new or self.journal.in_doubt:
             lost = self.journal.write_again(guard)
             if lost:
                 log.warning("the database is back; %d online scores were written again", lost)
@@ -225,9 +313,13 @@ class OnlineScorer:
 def score_lead(
     database: Database, settings: Settings, lead_id: str, as_of: datetime | None = None
 ) -> dict[str, Any]:
-    """Scores one lead once; see :meth:`OnlineScorer.score`."""
-    with OnlineScorer(database, settings, cached_leads=1) as scorer:
-        return scorer.score(lead_id, as_of)
+    """Scores one lead once, where no event loop runs; see :meth:`OnlineScorer.score`."""
+
+    async def once() -> dict[str, Any]:
+        async with OnlineScorer(database, settings, cached_leads=1, connections=1) as scorer:
+            return await scorer.score(lead_id, as_of)
+
+    return asyncio.run(once())
 
 
 @contextlib.contextmanager
@@ -235,39 +327,37 @@ def told(database: Database) -> Iterator[None]:
     """Says what is the matter with the database in the project's own words."""
     try:
         yield
-    except errors.UndefinedTable as error:
+    except asyncpg.UndefinedTableError as error:
         raise LeadEngineError(
-            f"The warehouse is not built: {error.diag.message_primary}.",
+            f"The warehouse is not built: {error.message}.",
             remedy="Run `leadengine run` first.",
         ) from error
-    except (PoolTimeout, errors.AdminShutdown, errors.CannotConnectNow) as error:
+    except _AWAY as error:
         raise DatabaseUnavailableError(
             f"The database {database!r} gave no connection: {error}.",
             remedy="Start it, or correct DATABASE_URL (empty: the embedded one).",
         ) from error
 
 
-def _configure(connection: psycopg.Connection[Row]) -> None:
-    connection.execute(SETUP, prepare=False)
+async def _plan(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Has the statements planned before anybody waits for them.
 
-
-def _run(connection: psycopg.Connection[Row], todo: Steps) -> Row:
-    row = None
-    while True:
-        try:
-            query = todo.send(row)
-        except StopIteration as done:
-            answer: Row = done.value
-            return answer
-        cursor = psycopg.RawCursor(connection, row_factory=dict_row)
-        # In binary the server need not write out a hundred numbers, nor we read them.
-        cursor.execute(query.text, query.values, binary=True)
-        row = cursor.fetchone() if gives_rows(cursor.pgresult) else None
-
-
-def gives_rows(result: PGresult | None) -> bool:
-    """Whether a statement has rows to read.
-
-    The cursor's description says so too, but for a hundred columns takes a tenth of a score's time.
+    Before the first run there is nothing to plan: what is asked for then says so.
     """
-    return result is not None and result.nfields > 0
+    nobody = {"lead_id": "", "now": _EPOCH, "as_of": None}
+    with contextlib.suppress(asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):
+        for query in (look_query(), features_query()):
+            await connection.fetchrow(query.text, *query.values(nobody))
+    query, transaction = store_query(), connection.transaction()
+    await transaction.start()
+    await connection.execute(query.text, *query.values(_NO_SCORE))
+    await transaction.rollback()
+
+
+def _known(lead_id: str, row: asyncpg.Record | None) -> asyncpg.Record:
+    if row is None:
+        raise UnknownLeadError(
+            f"There is no lead {lead_id!r}.",
+            remedy="Give a lead_id of marts.dim_leads: location and contact, joined by a colon.",
+        )
+    return row

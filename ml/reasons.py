@@ -91,7 +91,7 @@ def explain(
     totals = contributions.sum(axis=1)
     order = np.argsort(-np.abs(contributions[:, :-1]), axis=1, kind="stable")[:, :_LOOKED_AT]
     names = model.schema.names
-    themes = _themes(tuple(names))
+    themes = _themes(names)
     result = []
     for row, ranked, shares, total in zip(
         values, order.tolist(), contributions, totals.tolist(), strict=True

@@ -43,6 +43,8 @@ _CHOOSE = re.compile(
 )
 _TRUE = frozenset({"1", "1.0", "true", "t", "yes", "y"})
 _FALSE = frozenset({"0", "0.0", "false", "f", "no", "n"})
+# As which a database gives a number; what else stands for one is read value by value.
+_DATABASE_NUMBERS = frozenset({float, int, bool, type(None)})
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([ T].*)?|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}([ ,].*)?")
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?")
 _LEADING_ZERO = re.compile(r"0\d+")
@@ -95,10 +97,10 @@ class Schema:
     features: tuple[Feature, ...]
     dropped: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def names(self) -> list[str]:
+    @cached_property
+    def names(self) -> tuple[str, ...]:
         """The features' names, in the order of the matrix."""
-        return [feature.name for feature in self.features]
+        return tuple(feature.name for feature in self.features)
 
     @property
     def categorical(self) -> list[int]:
@@ -142,14 +144,63 @@ class Schema:
             matrix[:, i] = encode_column(feature, frame[feature.name])
         return matrix
 
-    def encode_row(self, values: Mapping[str, Any]) -> Matrix:
-        """One lead as a matrix of one row, equal to what :meth:`encode` gives for it."""
-        row = [encode(values[name]) for name, encode in self._encoders]
-        return np.array([row], dtype=np.float64)
+    def encode_row(self, values: Mapping[str, Any], source: str = "The lead") -> Matrix:
+        """One lead as a matrix of one row, equal to what :meth:`encode` gives for it.
+
+        Raises:
+            TableError: names the features that ``source`` lacks.
+        """
+        matrix = np.empty((1, len(self.features)), dtype=np.float64)
+        row = matrix[0]
+        try:
+            for i, name, encode in self._categories:
+                row[i] = encode(values[name])
+            found = [values[name] for name in self._numbers.names]
+        except KeyError:
+            self.check_columns(values, source)
+            raise
+        if _DATABASE_NUMBERS.issuperset(map(type, found)):
+            # What a database gives, all at once; None becomes NaN.
+            row[self._numbers.places] = _finite(np.array(found, dtype=np.float64))
+            row[self._flags] = _flags(row[self._flags])
+        else:
+            read = zip(self._numbers.encoders, found, strict=True)
+            row[self._numbers.places] = [encode(value) for encode, value in read]
+        return matrix
 
     @cached_property
-    def _encoders(self) -> list[tuple[str, Callable[[Any], float]]]:
-        return [(feature.name, _encoder(feature)) for feature in self.features]
+    def _categories(self) -> list[tuple[int, str, Callable[[Any], float]]]:
+        """Place, name and reader of each categorical feature."""
+        return [(i, self.names[i], _encoder(self.features[i])) for i in self.categorical]
+
+    @cached_property
+    def _numbers(self) -> "_Numbers":
+        return _Numbers.of(self.features)
+
+    @cached_property
+    def _flags(self) -> "np.ndarray[Any, np.dtype[np.int64]]":
+        """Places of the boolean features."""
+        found = [i for i, feature in enumerate(self.features) if feature.kind == "boolean"]
+        return np.array(found, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """The features that are numbers or flags: places in the matrix, names, readers."""
+
+    places: "np.ndarray[Any, np.dtype[np.int64]]"
+    names: tuple[str, ...]
+    encoders: "tuple[Callable[[Any], float], ...]"
+
+    @classmethod
+    def of(cls, features: Sequence[Feature]) -> "_Numbers":
+        places = [i for i, feature in enumerate(features) if feature.kind != "categorical"]
+        found = [features[i] for i in places]
+        return cls(
+            np.array(places, dtype=np.int64),
+            tuple(feature.name for feature in found),
+            tuple(_encoder(feature) for feature in found),
+        )
 
 
 def encode_column(feature: Feature, column: "pd.Series[Any]") -> Matrix:
@@ -157,13 +208,22 @@ def encode_column(feature: Feature, column: "pd.Series[Any]") -> Matrix:
     typed = pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.is_numeric_dtype(column.dtype)
     if feature.kind != "categorical" and typed:
         numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        known = np.isin(numbers, (0, 1)) if feature.kind == "boolean" else np.isfinite(numbers)
-        return np.where(known, numbers, np.nan) + 0.0
+        return _flags(numbers) if feature.kind == "boolean" else _finite(numbers)
     codes, distinct = pd.factorize(column, use_na_sentinel=True)
     encode = _encoder(feature)
     # The last place serves factorize's -1, the missing value.
     table = np.array([*(encode(value) for value in distinct), encode(None)], dtype=np.float64)
     return table[codes]
+
+
+def _finite(numbers: Matrix) -> Matrix:
+    """Numbers with NaN for what is infinite, and 0.0 for -0.0: equal vectors have equal bytes."""
+    return np.where(np.isfinite(numbers), numbers, np.nan) + 0.0
+
+
+def _flags(numbers: Matrix) -> Matrix:
+    """Numbers with NaN for what is neither 0 nor 1."""
+    return np.where((numbers == 0) | (numbers == 1), numbers, np.nan) + 0.0
 
 
 def _encoder(feature: Feature) -> Callable[[Any], float]:
@@ -210,9 +270,6 @@ def parse_number(value: Any) -> float:
     A comma before every group of three digits separates thousands; a single other one is a
     decimal comma.
     """
-    if type(value) is float or type(value) is int:
-        # What a database gives; said first because it is asked a hundred times a lead.
-        return value + 0.0 if math.isfinite(value) else math.nan
     if isinstance(value, str):
         text = value.strip().strip("$€£%").strip()
         if "," in text:

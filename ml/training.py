@@ -363,7 +363,7 @@ def _parity(
     import mlflow
 
     online = registry.load_model(registered.model_uri, settings, database)
-    rows = frame[online.schema.names].head(_PARITY_ROWS)
+    rows = frame[list(online.schema.names)].head(_PARITY_ROWS)
     served = mlflow.pyfunc.load_model(registered.model_uri).predict(rows)
     leads: list[Mapping[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
     single = [online.predict(online.schema.encode_row(lead))[0] for lead in leads]

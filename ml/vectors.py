@@ -35,15 +35,20 @@ def pack(matrix: Matrix) -> bytes:
     """
     rows, columns = matrix.shape
     missing = np.isnan(matrix)
-    kinds = np.full(columns, len(_TYPES) - 1, dtype=np.uint8)
+    canonical = np.where(missing, np.nan, matrix)
+    header = _HEADER.pack(_FORMAT, rows, columns)
+    widest = len(_TYPES) - 1
+    if rows == 1:
+        # Of a single row deflating alone saves nearly as much, in a tenth of the time.
+        values = canonical.astype(_TYPES[widest], copy=False).tobytes()
+        return zlib.compress(header + bytes([widest]) * columns + values, 1)
+    kinds = np.full(columns, widest, dtype=np.uint8)
     with np.errstate(over="ignore"):
-        # Of a single row deflating saves nearly as much, in a tenth of the time.
-        for kind in range(len(_TYPES) - 2, -1, -1) if rows > 1 else ():
+        for kind in range(widest - 1, -1, -1):
             narrow = matrix.astype(_TYPES[kind])
             same = (narrow == matrix) | missing
             kinds[same.all(axis=0)] = kind
-    parts = [_HEADER.pack(_FORMAT, rows, columns), kinds.tobytes()]
-    canonical = np.where(missing, np.nan, matrix)
+    parts = [header, kinds.tobytes()]
     for kind, dtype in enumerate(_TYPES):
         parts.append(np.ascontiguousarray(canonical[:, kinds == kind].T, dtype=dtype).tobytes())
     return zlib.compress(b"".join(parts), 1)

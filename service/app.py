@@ -10,7 +10,6 @@ from leadengine.errors import LeadEngineError
 from leadengine.log import configure_logging
 from leadengine.settings import Settings, get_settings
 from ml.online import OnlineScorer
-from ml.online_async import AsyncScorer
 from providers.connection import resolve_settings
 from service.routes import health, scores, unsubscribe, webhooks
 from service.timing import Timing
@@ -35,9 +34,8 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
         app.state.settings = used
         app.state.database = database or open_database(used)
         upgrade(app.state.database)
-        with OnlineScorer(app.state.database, used) as scorer:
-            async with AsyncScorer(scorer, app.state.database) as app.state.scorer:
-                yield
+        async with OnlineScorer(app.state.database, used) as app.state.scorer:
+            yield
         app.state.database.engine.dispose()
 
     app = FastAPI(title="Lead engine", version="0.1.0", lifespan=lifespan)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlencode
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -14,6 +15,13 @@ from leadengine.settings import Settings
 from warehouse.embedded import PORT, SUPERUSER, EmbeddedPostgres
 
 MINIMUM_SERVER_VERSION = 150_000
+_ASYNCPG_OPTIONS = frozenset(
+    {
+        "sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword", "sslnegotiation",
+        "ssl_min_protocol_version", "ssl_max_protocol_version", "target_session_attrs",
+        "krbsrvname", "gsslib", "options",
+    }
+)  # fmt: skip
 
 
 class Database:
@@ -63,6 +71,22 @@ class Database:
     def libpq_url(self) -> str:
         """The address as a libpq URL, password included: never log it."""
         return self.sqlalchemy_url(driver=None)
+
+    def asyncpg_parameters(self) -> dict[str, Any]:
+        """The address as :func:`asyncpg.connect` takes it, password included: never log it.
+
+        Of libpq's further parameters it has those that asyncpg knows; it would send any other to
+        the server as a setting, which refuses it.
+        """
+        known = {name: value for name, value in self._options.items() if name in _ASYNCPG_OPTIONS}
+        return {
+            "dsn": f"postgresql://?{urlencode(known)}" if known else None,
+            "host": self.host,
+            "port": self.port,
+            "user": self.user,
+            "password": self._password,
+            "database": self.dbname,
+        }
 
     def sqlalchemy_url(self, driver: str | None = "psycopg", schema: str | None = None) -> str:
         """The address as an SQLAlchemy URL, password included: never log it.

@@ -131,7 +131,7 @@ def test_registered_model_equals_the_native_one(
     tracking.configure(file_settings)
     native = load_model(trained.model_uri, file_settings)
     frame = read_table(table).frame
-    typed = frame[native.schema.names].copy()
+    typed = frame[list(native.schema.names)].copy()
     for name in ("Visits", "Budget", "Preapproved"):
         position = native.schema.names.index(name)
         typed[name] = native.schema.encode(frame)[:, position]

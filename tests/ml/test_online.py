@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from ml.replay import replay_scores
 from ml.statements import statement
 from tests.conftest import clone, drop
 from tests.ml.online_rows import NOW, RELATIONS
+from tests.ml.scoring_loop import Scores, running
 from warehouse.database import Database
 
 
@@ -44,7 +46,7 @@ def warehouse(template_database: Database) -> Iterator[Database]:
 @pytest.fixture(scope="module")
 def champion(warehouse: Database) -> Champion:
     """A model of the features that the one-lead query gives."""
-    query = one_lead._one_lead_sql()
+    query = one_lead.one_lead_sql().encode()
     random = np.random.default_rng(3)
     rows: list[dict[str, Any]] = []
     with warehouse.connect() as connection:
@@ -61,34 +63,40 @@ def champion(warehouse: Database) -> Champion:
 
 
 @pytest.fixture
-def scorer(
+def scores(
     warehouse: Database,
     own_settings: Settings,
     champion: Champion,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[OnlineScorer]:
+) -> Iterator[Scores]:
     """A scorer at ``NOW``; the registry has tests of its own."""
     monkeypatch.setattr(module, "load_scorer", lambda *_: champion)
-    with OnlineScorer(warehouse, own_settings, clock=FixedClock(NOW)) as one:
-        yield one
+    with running(OnlineScorer(warehouse, own_settings, clock=FixedClock(NOW))) as scores:
+        yield scores
+
+
+@pytest.fixture
+def scorer(scores: Scores) -> OnlineScorer:
+    return scores.scorer
 
 
 def uncached(scorer: OnlineScorer, lead_id: str) -> dict[str, Any]:
     """What a scorer that has never seen the lead says at the same moment."""
-    with OnlineScorer(
-        scorer._database, scorer._settings, clock=FixedClock(scorer._clock.now())
-    ) as other:
-        return other.score(lead_id)
+    other = OnlineScorer(scorer._database, scorer._settings, clock=FixedClock(scorer._clock.now()))
+    with running(other) as scores:
+        return scores.score(lead_id)
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return {**one, "score_id": ""} == {**other, "score_id": ""}
 
 
-def test_what_is_asked_twice_within_a_minute_is_computed_once(scorer: OnlineScorer) -> None:
-    first = scorer.score("loc:c7")
+def test_what_is_asked_twice_within_a_minute_is_computed_once(
+    scorer: OnlineScorer, scores: Scores
+) -> None:
+    first = scores.score("loc:c7")
     scorer._clock.advance(timedelta(seconds=20))  # type: ignore[attr-defined]
-    second = scorer.score("loc:c7")
+    second = scores.score("loc:c7")
     assert same(first, second)
     assert first["score_id"] != second["score_id"]
     assert (scorer.cache.hits, scorer.cache.misses) == (1, 1)
@@ -135,29 +143,35 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_changes_the_answer_at_once(scorer: OnlineScorer, change: str) -> None:
-    before = scorer.score("loc:c9")
+def test_a_change_changes_the_answer_at_once(
+    scorer: OnlineScorer, scores: Scores, change: str
+) -> None:
+    before = scores.score("loc:c9")
     features = dict(before["features"])
     with psycopg.connect(scorer._database.libpq_url) as connection:
         moment = {"now": scorer._clock.now()}
         assert connection.execute(CHANGES[change], moment).rowcount > 0  # type: ignore[arg-type]
-    after = scorer.score("loc:c9")
+    after = scores.score("loc:c9")
     assert after["features"] != features
     assert scorer.cache.hits == 0
     assert same(after, uncached(scorer, "loc:c9"))
 
 
-def test_time_changes_the_answer_as_it_would_without_a_cache(scorer: OnlineScorer) -> None:
+def test_time_changes_the_answer_as_it_would_without_a_cache(
+    scorer: OnlineScorer, scores: Scores
+) -> None:
     moved = set()
     for step in (0.0, 30.0, 45.0, 3_600.0, 86_400.0, 8 * 86_400.0, 40 * 86_400.0):
         scorer._clock.advance(timedelta(seconds=step))  # type: ignore[attr-defined]
-        answer = scorer.score("loc:c33")
+        answer = scores.score("loc:c33")
         assert same(answer, uncached(scorer, "loc:c33"))
         moved.add((answer["as_of"], answer["features_digest"]))
     assert len(moved) == 6
 
 
-def test_an_event_is_seen_from_the_moment_that_it_was_known(scorer: OnlineScorer) -> None:
+def test_an_event_is_seen_from_the_moment_that_it_was_known(
+    scorer: OnlineScorer, scores: Scores
+) -> None:
     """An event that is in the table before its time changes the answer when its time has come."""
     now = scorer._clock.now()
     with psycopg.connect(scorer._database.libpq_url) as connection:
@@ -166,20 +180,20 @@ def test_an_event_is_seen_from_the_moment_that_it_was_known(scorer: OnlineScorer
             " 'sms', 'inbound', 'lead', null, %(soon)s, %(soon)s, null, null)",
             {"soon": now + timedelta(seconds=5)},
         )
-    before = scorer.score("loc:c41")["features"]["inbound_count_total"]
+    before = scores.score("loc:c41")["features"]["inbound_count_total"]
     scorer._clock.advance(timedelta(seconds=5))  # type: ignore[attr-defined]
-    at = scorer.score("loc:c41")["features"]["inbound_count_total"]
+    at = scores.score("loc:c41")["features"]["inbound_count_total"]
     scorer._clock.advance(timedelta(microseconds=1))  # type: ignore[attr-defined]
-    after = scorer.score("loc:c41")
+    after = scores.score("loc:c41")
     assert (at, after["features"]["inbound_count_total"]) == (before, before + 1)
     assert same(after, uncached(scorer, "loc:c41"))
 
 
 def test_every_answer_is_stored_and_replays_to_the_bit(
-    scorer: OnlineScorer, champion: Champion, monkeypatch: pytest.MonkeyPatch
+    scorer: OnlineScorer, scores: Scores, champion: Champion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ml.replay.load_version", lambda *_: champion)
-    answers = [scorer.score(f"loc:c{number}") for number in (50, 51, 50)]
+    answers = [scores.score(f"loc:c{number}") for number in (50, 51, 50)]
     with scorer._database.connect() as connection:
         stored = connection.execute(
             "select score_id::text, score from ml.online_scores where score_id = any(%s::uuid[])",
@@ -195,17 +209,48 @@ def test_every_answer_is_stored_and_replays_to_the_bit(
     assert summed == pytest.approx(log_odds, abs=1e-9)
 
 
-def test_a_lead_that_is_not_there(scorer: OnlineScorer) -> None:
+def test_a_lead_that_is_not_there(scores: Scores) -> None:
     with pytest.raises(UnknownLeadError, match="There is no lead 'loc:nobody'"):
-        scorer.score("loc:nobody")
+        scores.score("loc:nobody")
 
 
-def test_features_built_anew_with_other_types_are_read_all_the_same(scorer: OnlineScorer) -> None:
+def test_features_built_anew_with_other_types_are_read_all_the_same(
+    scorer: OnlineScorer, scores: Scores
+) -> None:
     """Prepared statements outlive a table that dbt replaces, and must not fail with it."""
-    scorer.score("loc:c60")
+    scores.score("loc:c60")
     with psycopg.connect(scorer._database.libpq_url) as connection:
         connection.execute("alter table marts.dim_leads alter column status type varchar(40)")
-    assert scorer.score("loc:c60")["status"] == "open"
+    assert scores.score("loc:c60")["status"] == "open"
+
+
+def test_a_score_that_the_server_did_not_take_is_written_again(scores: Scores) -> None:
+    """The answer does not wait for the store; the server throws the scorer out in between."""
+    database, journal = scores.scorer._database, scores.scorer.journal
+
+    def found(score_id: str) -> int:
+        with database.connect() as other:
+            rows = other.execute(
+                "select 1 from ml.online_scores where score_id = %s", [score_id]
+            ).fetchall()
+        return len(rows)
+
+    with psycopg.connect(database.libpq_url) as connection:
+        connection.execute("lock ml.online_scores in exclusive mode")
+        answer = scores.score("loc:c61", wait=False)
+        thrown_out = connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where application_name = 'leadengine-scores' and wait_event_type = 'Lock'"
+        ).fetchall()
+        assert thrown_out == [(True,)]
+        scores.stored()
+        assert journal.in_doubt
+    for _ in range(200):
+        if not journal.pending:
+            break
+        sleep(0.05)
+    assert found(answer["score_id"]) == 1
+    assert scores.score("loc:c61")["score"] == answer["score"]
 
 
 def row(number: int) -> dict[str, Any]:
@@ -244,17 +289,17 @@ def test_scores_are_let_go_once_they_are_on_disk(db: Database) -> None:
 
 
 def test_a_champion_is_refreshed_behind_the_requests(
-    scorer: OnlineScorer, champion: Champion, monkeypatch: pytest.MonkeyPatch
+    scorer: OnlineScorer, scores: Scores, champion: Champion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scorer.score("loc:c70")
+    scores.score("loc:c70")
     newer = Champion(champion.model, champion.name, "2")
     monkeypatch.setattr(module, "load_scorer", lambda *_: newer)
     scorer._refresh()
-    assert scorer.score("loc:c70")["model_version"] == "2"
+    assert scores.score("loc:c70")["model_version"] == "2"
 
     def fail(*_: Any) -> Champion:
         raise champions.LeadEngineError("MLflow is away.", remedy="Wait.")
 
     monkeypatch.setattr(module, "load_scorer", fail)
     scorer._refresh()
-    assert scorer.score("loc:c70")["model_version"] == "2"
+    assert scores.score("loc:c70")["model_version"] == "2"

@@ -314,7 +314,7 @@ def test_identifiers_are_told_from_measures() -> None:
             "uuid": [f"{i:x}-{i}" for i in range(100)],
         }
     )
-    assert infer_schema(frame).names == ["price"]
+    assert infer_schema(frame).names == ("price",)
 
 
 def test_rare_and_new_values_share_a_code() -> None:

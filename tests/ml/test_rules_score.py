@@ -32,6 +32,7 @@ from ml.watch import watch
 from orchestration import resources
 from orchestration.defs.ml import assets, targets
 from tests.ml.online_rows import NOW, RELATIONS
+from tests.ml.scoring_loop import running
 from tests.ml.warehouse_rows import FEATURES, features_of, fill
 from warehouse.database import Database
 
@@ -281,7 +282,7 @@ def test_one_lead_online_has_the_score_of_the_batch(
     score_open_leads(online, own_settings)
     batch = stored(online)
     assert batch["score"].nunique() > 5
-    with OnlineScorer(online, own_settings, clock=FixedClock(NOW)) as scorer:
+    with running(OnlineScorer(online, own_settings, clock=FixedClock(NOW))) as scorer:
         for row in batch.iloc[::29].itertuples():
             found = scorer.score(str(row.lead_id), as_of=row.as_of)
             assert found["score"] == row.score

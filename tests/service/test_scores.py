@@ -1,14 +1,14 @@
 """Who may ask for a score, and what is said when there is none."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from leadengine.settings import Settings
-from ml.one_lead import Query, Steps
+from ml import online
+from ml.one_lead import Query
 from ml.online import OnlineScorer
 from service.app import create_app
 from service.routes import scores
@@ -41,14 +41,10 @@ def test_who_waits_too_long_is_told_while_others_are_served(
 ) -> None:
     """A statement that does not end holds up scores only, and ends with the patience."""
 
-    def held(*_: Any) -> Steps:
-        yield Query(b"select pg_sleep(30)", [])
-        return {}
-
     monkeypatch.setattr(OnlineScorer, "champion", lambda _: None)
-    monkeypatch.setattr(OnlineScorer, "steps", held)
     monkeypatch.setattr(scores, "PATIENCE_SECONDS", 2.0)
     with TestClient(create_app(settings, db)) as client, ThreadPoolExecutor(4) as threads:
+        monkeypatch.setattr(online, "features_query", lambda: Query("select pg_sleep(30)", ()))
         asked = [threads.submit(client.post, f"/api/leads/loc:{n}/score") for n in range(4)]
         assert client.get("/health/live").status_code == 200
         assert not any(request.done() for request in asked)

@@ -1,5 +1,6 @@
 """Addresses, bad addresses, COPY, and a server that is not the embedded one."""
 
+import asyncio
 import os
 import pwd
 import subprocess
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import asyncpg
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
@@ -36,6 +38,24 @@ def test_every_form_of_the_address_leads_to_the_same_database(
     engine.dispose()
     with psycopg.connect(database.libpq_url) as plain:
         assert plain.execute("select current_database()").fetchone() == (database.dbname,)
+
+
+def test_asyncpg_is_given_what_it_knows_of_libpqs_parameters(database: Database) -> None:
+    """What it does not know it would send to the server, which refuses it."""
+    given = {"keepalives": "1", "sslmode": "disable", "options": "-c work_mem=9MB"}
+    parameters = {"host": database.host, "port": database.port, "user": database.user}
+    other = Database(**parameters, password="local", dbname=database.dbname, options=given)
+
+    async def asked() -> tuple[str, str]:
+        connection = await asyncpg.connect(**other.asyncpg_parameters())
+        try:
+            return await connection.fetchrow(
+                "select current_database()::text, current_setting('work_mem')"
+            )
+        finally:
+            await connection.close()
+
+    assert tuple(asyncio.run(asked())) == (database.dbname, "9MB")
 
 
 def test_password_is_not_in_what_is_shown(database: Database) -> None:
