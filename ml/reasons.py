@@ -26,14 +26,14 @@ class _Rule:
     upto: float | None = None
     value: str | None = None
 
-    def fits(self, value: Any) -> bool:
-        if self.missing or is_empty(value):
-            return self.missing and is_empty(value)
+    def fits(self, value: Any, number: float) -> bool:
+        """Whether it is for a value that is not empty, and the number that it is (or NaN)."""
+        if self.missing:
+            return False
         if self.value is not None:
             return normalise(value) == self.value
         if self.upto is None:
             return True
-        number = parse_number(value)
         # Days and hours are compared as they are shown: rounded.
         return (round(number) if number >= 1 else number) <= self.upto
 
@@ -129,29 +129,42 @@ def sentence(feature: str, value: Any, contribution: float) -> str:
 @lru_cache(maxsize=100_000)
 def describe(feature: str, value: Any) -> str:
     """A feature's value in words, without a full stop."""
-    entry = _catalogue().get(feature)
-    rule = next((r for r in entry.rules if r.fits(value)), None) if entry else None
+    entry, empty, number = _catalogue().get(feature), is_empty(value), parse_number(value)
+    rules = entry.rules if entry else ()
+    fitting = (r for r in rules if (r.missing if empty else r.fits(value, number)))
+    rule = next(fitting, None)
     if rule is not None:
-        text = rule.text.format_map(_forms(value))
+        text = rule.text.format_map(_Forms(value, number))
     else:
         label = entry.label if entry else feature.replace("_", " ")
-        text = f"{label}: {'not known' if is_empty(value) else value}"
+        text = f"{label}: {'not known' if empty else value}"
     return text[0].upper() + text[1:]
 
 
-def _forms(value: Any) -> dict[str, str]:
-    number = parse_number(value)
-    forms = {"text": "" if is_empty(value) else str(value).strip()}
-    if not np.isnan(number):
-        minutes = max(1, round(number / 60))
-        forms |= {
-            "n": f"{round(number):,}",
-            "x": f"{number:,.1f}",
-            "dollars": f"${round(number / 100):,}",
-            "minutes": f"{minutes:,} minute{'' if minutes == 1 else 's'}",
-            "percent": f"{number:.0%}",
-        }
-    return forms
+class _Forms(dict[str, str]):
+    """What a sentence may say of a value; made when it is said."""
+
+    def __init__(self, value: Any, number: float) -> None:
+        super().__init__()
+        self._value = value
+        self._number = number
+
+    def __missing__(self, form: str) -> str:
+        number = self._number
+        if form == "text":
+            return "" if is_empty(self._value) else str(self._value).strip()
+        if form == "n":
+            return f"{round(number):,}"
+        if form == "x":
+            return f"{number:,.1f}"
+        if form == "dollars":
+            return f"${round(number / 100):,}"
+        if form == "minutes":
+            minutes = max(1, round(number / 60))
+            return f"{minutes:,} minute{'' if minutes == 1 else 's'}"
+        if form == "percent":
+            return f"{number:.0%}"
+        raise KeyError(form)
 
 
 def _plain(value: Any) -> Any:

@@ -1,12 +1,12 @@
 """The rows of a scoring run, gathered chunk by chunk and written to ``ml.lead_scores`` by COPY."""
 
 import io
-import json
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+import orjson
 import pandas as pd
 import psycopg
 import pyarrow as pa
@@ -222,7 +222,7 @@ class ScoreTable:
         numbers = np.full((scored.rows, 2), np.nan)
         found = explain(self._champion.model, matrix, values)
         for place, one in zip(places.tolist(), found, strict=True):
-            reasons[place] = json.dumps(one.reasons, ensure_ascii=False)
+            reasons[place] = orjson.dumps(one.reasons).decode()
             numbers[place] = one.base, one.other
         return {
             "reasons": pa.array(reasons, pa.string()),
