@@ -68,7 +68,7 @@ known_addresses as (
 
 ),
 
-addresses as (
+entries as (
 
     select
         identities.lead_id,
@@ -79,20 +79,13 @@ addresses as (
         identities.record_id,
         identities.record_lead_id,
         identities.link_known_at,
-        identities.record_number
+        identities.record_number,
+        row_number() over (
+            partition by identities.record_lead_id, known_addresses.channel, known_addresses.address
+            order by identities.record_type
+        ) as entry
     from identities
     inner join known_addresses on identities.record_number = known_addresses.record_number
-
-),
-
-entries as (
-
-    select
-        *,
-        row_number() over (
-            partition by record_lead_id, channel, address order by record_type
-        ) as entry
-    from addresses
 
 ),
 
