@@ -36,6 +36,11 @@ def test_before_the_first_run_the_answer_says_what_to_do(client: TestClient) -> 
     assert "remedy" in answer.json() or "detail" in answer.json()
 
 
+def test_the_description_of_the_api_has_the_score(client: TestClient) -> None:
+    told = client.get("/openapi.json").json()["paths"]["/api/leads/{lead_id}/score"]["post"]
+    assert [(one["name"], one["in"]) for one in told["parameters"]] == [("lead_id", "path")]
+
+
 def test_who_waits_too_long_is_told_while_others_are_served(
     settings: Settings, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
