@@ -339,7 +339,9 @@ from features
 
 {#
     The spine beside its events. Events as they are kept hold for some moments only: a touch that
-    became known late has others follow it from then on.
+    became known late has others follow it from then on. Where they are not kept, "offset 0" has the
+    planner compute the moments before as_of once, not anew in each of fifty conditions: a single lead
+    waits for those longer than for its events.
 #}
 {% macro seen_events(spine, kept) -%}
     (
@@ -350,6 +352,9 @@ from features
             {{ days_before(30, 'points.as_of') }} as as_of_minus_30d,
             {{ days_before(90, 'points.as_of') }} as as_of_minus_90d
         from {{ spine }} as points
+        {%- if not kept %}
+        offset 0
+        {%- endif %}
     ) as spine
     {%- if kept %}
     inner join {{ ref('int_feature_events').include(database=false) }} as events

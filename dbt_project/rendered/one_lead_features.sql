@@ -178,6 +178,7 @@ inbound as (
     points.as_of + ((interval '1 hour') * (-2160))
  as as_of_minus_90d
         from one_lead as points
+        offset 0
     ) as spine
     inner join events on spine.lead_id = events.lead_id and spine.as_of = events.as_of
     where events.kind = 'inbound'
@@ -244,6 +245,7 @@ outbound as (
     points.as_of + ((interval '1 hour') * (-2160))
  as as_of_minus_90d
         from one_lead as points
+        offset 0
     ) as spine
     inner join events on spine.lead_id = events.lead_id and spine.as_of = events.as_of
     where events.kind = 'outbound'
@@ -283,6 +285,7 @@ others as (
     points.as_of + ((interval '1 hour') * (-2160))
  as as_of_minus_90d
         from one_lead as points
+        offset 0
     ) as spine
     inner join events on spine.lead_id = events.lead_id and spine.as_of = events.as_of
     where events.kind not in ('inbound', 'outbound')
