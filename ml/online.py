@@ -49,8 +49,8 @@ log = get_logger("ml.online")
 
 # A promotion reaches the online path within this time.
 PROMOTION_SECONDS = 30.0
-# Each look at the disk takes the interpreter from the loop for a moment: oftener, and one score in a
-# hundred would meet it.
+# Each look at the disk takes the interpreter from the loop for a moment; oftener, and one score in
+# a hundred would meet it.
 _SETTLE_SECONDS = 1.0
 # Scores computed at once in one process. Python runs one of them at a time anyway, and each further
 # connection plans and warms up for itself.
