@@ -198,16 +198,16 @@ class OnlineScorer:
         champion = self._champion
         if champion is None:
             champion = await asyncio.to_thread(self.champion)
-        now = self._clock.now()
         with told(self._database):
             connection = await self._pool.acquire()
+            now = self._clock.now()
             try:
                 lead, vector = await self._vector(connection, lead_id, now, as_of)
                 answer = answer_of(champion, vector)
+                row = stored_row(lead_id, lead["location_id"], vector.as_of, champion, answer, now)
             except BaseException:
                 await self._pool.release(connection)
                 raise
-        row = stored_row(lead_id, lead["location_id"], vector.as_of, champion, answer, now)
         task = asyncio.create_task(self._store(connection, row))
         self._storing.add(task)
         task.add_done_callback(self._storing.discard)
