@@ -105,7 +105,6 @@ class Serving:
 
         self.settings = load_settings(_env_file=None)
         self.figures: dict[str, Any] = {}
-        self.paces: list[float] = []
 
     def prepare(self) -> None:
         """Builds the warehouse and trains the champion."""
@@ -470,6 +469,7 @@ def main() -> None:
 
         serving = Serving(Path(folder), arguments.online_leads, console)
         most = arguments.online_leads - 100
+        paces: list[float] = []
         try:
             for name, stage in (
                 ("warehouse and champion", serving.prepare),
@@ -478,14 +478,14 @@ def main() -> None:
                 ("mlflow models serve", serving.mlflow_serve),
                 ("batch", lambda: serving.batch(arguments.leads)),
             ):
-                serving.paces.append(pace())
+                paces.append(pace())
                 started = time.perf_counter()
                 stage()
                 console.print(f"{name}: {time.perf_counter() - started:.0f} s", style="dim")
         finally:
             serving.database.engine.dispose()
             release_embedded()
-    serving.figures["pace"] = {"least": min(serving.paces), "most": max(serving.paces)}
+    serving.figures["pace"] = {"least": min(paces), "most": max(paces)}
     print_table(console, serving.figures, where)
     if arguments.write:
         text = markdown_table(HEADINGS, lines_of(serving.figures))

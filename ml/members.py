@@ -47,17 +47,21 @@ class Boosting:
 
     def log_odds(self, matrix: Matrix) -> Matrix:
         """Log-odds per row."""
-        return self._predict(matrix, raw_score=True)
+        return self._predict(matrix, contributions=False)
 
     def contributions(self, matrix: Matrix) -> Matrix:
         """Tree SHAP values: one column per feature and the base last."""
-        return self._predict(matrix, pred_contrib=True)
+        return self._predict(matrix, contributions=True)
 
-    def _predict(self, matrix: Matrix, **kind: bool) -> Matrix:
+    def _predict(self, matrix: Matrix, *, contributions: bool) -> Matrix:
         if len(matrix) == 1:
-            return self._one_row.predict(matrix, contributions="pred_contrib" in kind)
-        threads = 2 if len(matrix) >= _MANY_ROWS else 1
-        result = self.booster.predict(matrix, num_threads=threads, **kind)
+            return self._one_row.predict(matrix, contributions=contributions)
+        result = self.booster.predict(
+            matrix,
+            raw_score=not contributions,
+            pred_contrib=contributions,
+            num_threads=2 if len(matrix) >= _MANY_ROWS else 1,
+        )
         return np.asarray(result, dtype=np.float64)
 
     @cached_property

@@ -59,9 +59,9 @@ class Query:
 
         return cls(re.sub(r"%%|%\((\w+)\)[sb]", number, text), tuple(numbers))
 
-    def values(self, parameters: Mapping[str, Any]) -> list[Any]:
-        """The parameters' values in the order of their numbers."""
-        return [parameters[name] for name in self.names]
+    def bound(self, parameters: Mapping[str, Any]) -> list[Any]:
+        """The text and then the parameters' values, as asyncpg takes them."""
+        return [self.text, *(parameters[name] for name in self.names)]
 
 
 @cache

@@ -54,7 +54,7 @@ PROMOTION_SECONDS = 30.0
 _SETTLE_SECONDS = 1.0
 # Scores computed at once in one process. Python runs one of them at a time anyway, and each further
 # connection plans and warms up for itself.
-CONNECTIONS = 2
+_CONNECTIONS = 2
 _CONNECT_SECONDS = 5.0
 _CACHED_LEADS = 20_000
 _SESSION = {
@@ -111,7 +111,7 @@ class OnlineScorer:
         *,
         clock: Clock | None = None,
         cached_leads: int = _CACHED_LEADS,
-        connections: int = CONNECTIONS,
+        connections: int = _CONNECTIONS,
     ) -> None:
         self.cache = FeatureCache(cached_leads)
         self.journal = ScoreJournal()
@@ -128,13 +128,13 @@ class OnlineScorer:
         self._keeper = threading.Thread(target=self._keep, name="online-scores", daemon=True)
 
     async def __aenter__(self) -> "OnlineScorer":
-        with told(self._database):
+        with _told(self._database):
             self._pool = await asyncpg.create_pool(
                 **self._database.asyncpg_parameters(),
                 min_size=self._connections,
                 max_size=self._connections,
                 # Neither a connection nor a statement is let go while it works: the next score
-                # would have to plan again, which takes as long as a hundred scores.
+                # would have to plan again.
                 max_queries=1_000_000_000,
                 max_inactive_connection_lifetime=0,
                 max_cached_statement_lifetime=0,
@@ -198,7 +198,7 @@ class OnlineScorer:
         champion = self._champion
         if champion is None:
             champion = await asyncio.to_thread(self.champion)
-        with told(self._database):
+        with _told(self._database):
             connection = await self._pool.acquire()
             now = self._clock.now()
             try:
@@ -227,21 +227,18 @@ class OnlineScorer:
         parameters = {"lead_id": lead_id, "now": as_of or now, "as_of": as_of}
         # Where there is nothing to reuse the look would be a round trip for nothing.
         if lead_id in self.cache:
-            query = look_query()
-            lead = _known(lead_id, await connection.fetchrow(query.text, *query.values(parameters)))
+            lead = _known(lead_id, await connection.fetchrow(*look_query().bound(parameters)))
             vector = self.cache.find(lead_id, lead["as_of"], lead["inputs"])
             if vector is not None:
                 return lead, vector
-        query = features_query()
-        lead = _known(lead_id, await connection.fetchrow(query.text, *query.values(parameters)))
+        lead = _known(lead_id, await connection.fetchrow(*features_query().bound(parameters)))
         vector = vector_of(dict(lead.items()))
         self.cache.keep(lead_id, vector)
         return lead, vector
 
     async def _store(self, connection: "Connection", row: Row) -> None:
-        query = store_query()
         try:
-            await connection.execute(query.text, *query.values(row))
+            await connection.execute(*store_query().bound(row))
             self.journal.add(row)
         except (*_AWAY, asyncpg.InterfaceError):
             # The caller has the score, so it is stored as soon as the server is back.
@@ -325,7 +322,7 @@ def score_lead(
 
 
 @contextlib.contextmanager
-def told(database: Database) -> Iterator[None]:
+def _told(database: Database) -> Iterator[None]:
     """Says what is the matter with the database in the project's own words."""
     try:
         yield
@@ -349,10 +346,10 @@ async def _plan(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     nobody = {"lead_id": "", "now": _EPOCH, "as_of": None}
     with contextlib.suppress(asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):
         for query in (look_query(), features_query()):
-            await connection.fetchrow(query.text, *query.values(nobody))
-    query, transaction = store_query(), connection.transaction()
+            await connection.fetchrow(*query.bound(nobody))
+    transaction = connection.transaction()
     await transaction.start()
-    await connection.execute(query.text, *query.values(_NO_SCORE))
+    await connection.execute(*store_query().bound(_NO_SCORE))
     await transaction.rollback()
 
 

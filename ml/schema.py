@@ -162,7 +162,8 @@ class Schema:
         if _DATABASE_NUMBERS.issuperset(map(type, found)):
             # What a database gives, all at once; None becomes NaN.
             row[self._numbers.places] = _finite(np.array(found, dtype=np.float64))
-            row[self._flags] = _flags(row[self._flags])
+            flags = self._numbers.flags
+            row[flags] = _zero_or_one(row[flags])
         else:
             read = zip(self._numbers.encoders, found, strict=True)
             row[self._numbers.places] = [encode(value) for encode, value in read]
@@ -177,18 +178,20 @@ class Schema:
     def _numbers(self) -> "_Numbers":
         return _Numbers.of(self.features)
 
-    @cached_property
-    def _flags(self) -> "np.ndarray[Any, np.dtype[np.int64]]":
-        """Places of the boolean features."""
-        found = [i for i, feature in enumerate(self.features) if feature.kind == "boolean"]
-        return np.array(found, dtype=np.int64)
-
 
 @dataclass(frozen=True)
 class _Numbers:
-    """The features that are numbers or flags: places in the matrix, names, readers."""
+    """The features that are numbers or flags.
+
+    Attributes:
+        places: where they are in the matrix.
+        flags: where those are that are flags.
+        names: their names, in the order of ``places``.
+        encoders: what reads one value of each.
+    """
 
     places: "np.ndarray[Any, np.dtype[np.int64]]"
+    flags: "np.ndarray[Any, np.dtype[np.int64]]"
     names: tuple[str, ...]
     encoders: "tuple[Callable[[Any], float], ...]"
 
@@ -198,6 +201,7 @@ class _Numbers:
         found = [features[i] for i in places]
         return cls(
             np.array(places, dtype=np.int64),
+            np.array([i for i in places if features[i].kind == "boolean"], dtype=np.int64),
             tuple(feature.name for feature in found),
             tuple(_encoder(feature) for feature in found),
         )
@@ -208,7 +212,7 @@ def encode_column(feature: Feature, column: "pd.Series[Any]") -> Matrix:
     typed = pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.is_numeric_dtype(column.dtype)
     if feature.kind != "categorical" and typed:
         numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        return _flags(numbers) if feature.kind == "boolean" else _finite(numbers)
+        return _zero_or_one(numbers) if feature.kind == "boolean" else _finite(numbers)
     codes, distinct = pd.factorize(column, use_na_sentinel=True)
     encode = _encoder(feature)
     # The last place serves factorize's -1, the missing value.
@@ -221,7 +225,7 @@ def _finite(numbers: Matrix) -> Matrix:
     return np.where(np.isfinite(numbers), numbers, np.nan) + 0.0
 
 
-def _flags(numbers: Matrix) -> Matrix:
+def _zero_or_one(numbers: Matrix) -> Matrix:
     """Numbers with NaN for what is neither 0 nor 1."""
     return np.where((numbers == 0) | (numbers == 1), numbers, np.nan) + 0.0
 

@@ -340,8 +340,7 @@ from features
 {#
     The spine beside its events. Events as they are kept hold for some moments only: a touch that
     became known late has others follow it from then on. Where they are not kept, "offset 0" has the
-    planner compute the moments before as_of once, not anew in each of fifty conditions: a single lead
-    waits for those longer than for its events.
+    planner compute the moments before as_of once, not anew in each of some forty conditions.
 #}
 {% macro seen_events(spine, kept) -%}
     (

@@ -21,8 +21,7 @@ _LEAD_ID = {"name": "lead_id", "in": "path", "required": True, "schema": {"type"
 class PlainRoute(APIRoute):
     """A route whose function is given the request and gives the response.
 
-    What FastAPI does in between, for a body and parameters that there are not, takes a tenth of a
-    score's time.
+    What FastAPI does in between is for a body and parameters that there are not.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

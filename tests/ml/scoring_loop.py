@@ -31,16 +31,9 @@ class Scores:
 @contextmanager
 def running(scorer: OnlineScorer) -> Iterator[Scores]:
     """The scorer, entered and left."""
-
-    async def enter() -> None:
-        await scorer.__aenter__()
-
-    async def leave() -> None:
-        await scorer.__aexit__(None, None, None)
-
     with asyncio.Runner() as runner:
-        runner.run(enter())
+        runner.run(scorer.__aenter__())
         try:
             yield Scores(scorer, runner)
         finally:
-            runner.run(leave())
+            runner.run(scorer.__aexit__(None, None, None))
