@@ -16,6 +16,8 @@ What is measured:
   lead asked for the first time, so that nothing comes out of the cache; then the same leads again.
 - over HTTP: ``POST /api/leads/{id}/score`` of a uvicorn process of its own, open loop at a fixed
   rate: a request is sent when it is due, and its time counts from then.
+- both in rounds, since a machine whose cores others use as well is half as fast for minutes: the
+  round with the least p99 and the one with the greatest are told.
 - beside it MLflow's pyfunc and ``mlflow models serve`` on the same features, given to them ready;
   the scores must agree within 1e-6.
 - batch: ``score_open_leads`` in a process of its own, its peak memory, reasons for the best
@@ -54,6 +56,7 @@ from benchmarks.pages import DOCS, write_block  # noqa: E402
 from benchmarks.pages import table as markdown_table  # noqa: E402
 
 RATE = 50.0
+ROUNDS = 3
 HEADINGS = ["what", "p50 ms", "p95 ms", "p99 ms", "aim"]
 EVENTS_A_LEAD = 10
 PYFUNC_CALLS = 200
@@ -105,6 +108,7 @@ class Serving:
 
         self.settings = load_settings(_env_file=None)
         self.figures: dict[str, Any] = {}
+        self.rounds: dict[str, list[dict[str, float]]] = {}
 
     def prepare(self) -> None:
         """Builds the warehouse and trains the champion."""
@@ -117,6 +121,10 @@ class Serving:
         with self.database.connect() as connection:
             connection.execute(LABELS)
         result = train_from_warehouse(self.database, self.settings)
+        # As pgbench does: what building left to be done is not done while single scores are timed.
+        with self.database.connect(autocommit=True) as connection:
+            connection.execute("vacuum analyze")
+            connection.execute("checkpoint")
         members = load_champion(self.settings, self.database).model.members
         self.figures["model"] = {
             "rows": result.rows,
@@ -132,35 +140,26 @@ class Serving:
             ).fetchall()
         return [lead for (lead,) in rows]
 
-    def in_process(self, calls: int) -> None:
-        """One lead at a time in this process, and against MLflow's pyfunc."""
-        import mlflow
-        import numpy as np
-        import pandas as pd
+    def one_lead(self, calls: int, seconds: float) -> None:
+        """One lead in process and over HTTP, in rounds; then MLflow's pyfunc on the same features.
+
+        Args:
+            calls: leads in process, a round.
+            seconds: of requests over HTTP, a round.
+        """
         import uvloop
 
-        from ml import tracking
-        from ml.registry import input_example
+        for _ in range(ROUNDS):
+            # The loop that the service runs on too.
+            champion, answers = uvloop.run(self._in_process(self.leads(calls + 100)))
+            self._over_http(self.leads(int(RATE * seconds) + 100))
+        for name, rounds in self.rounds.items():
+            ordered = sorted(rounds, key=lambda found: found["p99"])
+            self.figures[name] = ordered[0]
+            self.figures[f"{name}, busiest of {ROUNDS} rounds"] = ordered[-1]
+        self._pyfunc(champion, answers)
 
-        # The loop that the service runs on too.
-        champion, answers = uvloop.run(self._one_at_a_time(self.leads(calls + 100)))
-        tracking.configure(self.settings, self.database)
-        pyfunc = mlflow.pyfunc.load_model(f"models:/{champion.name}/{champion.version}")
-        model = champion.model
-        self.rows = [
-            input_example(model, model.schema.encode_row(answer["features"])) for answer in answers
-        ]
-        times, differences = [], []
-        for answer, row in zip(answers, self.rows, strict=True):
-            started = time.perf_counter()
-            score = float(np.asarray(pyfunc.predict(pd.DataFrame(row)))[0])
-            times.append((time.perf_counter() - started) * 1000)
-            differences.append(abs(score - answer["score"]))
-        self.figures["mlflow pyfunc"] = percentiles(times)
-        self.figures["greatest difference from the registered model"] = max(differences)
-        self.model_uri = f"models:/{champion.name}/{champion.version}"
-
-    async def _one_at_a_time(self, leads: list[str]) -> tuple[Any, list[dict[str, Any]]]:
+    async def _in_process(self, leads: list[str]) -> tuple[Any, list[dict[str, Any]]]:
         """Times the scorer; the champion, and the first answers."""
         from ml.online import OnlineScorer
 
@@ -174,19 +173,45 @@ class Serving:
                     started = time.perf_counter()
                     await scorer.score(lead)
                     times.append((time.perf_counter() - started) * 1000)
-                self.figures[name] = percentiles(times) | {"hits": scorer.cache.hits - hits}
+                found = percentiles(times) | {"hits": scorer.cache.hits - hits}
+                self.rounds.setdefault(name, []).append(found)
             return champion, [await scorer.score(lead) for lead in leads[100 : 100 + PYFUNC_CALLS]]
 
-    def over_http(self, seconds: float) -> None:
+    def _over_http(self, leads: list[str]) -> None:
         """The service in a process of its own, at a fixed rate."""
         port = free_port()
         command = [sys.executable, "-m", "uvicorn", "service.app:create_app", "--factory",
                    "--port", str(port), "--log-level", "warning", "--no-access-log"]  # fmt: skip
-        leads = self.leads(int(RATE * seconds) + 100)
         with running(command, f"http://127.0.0.1:{port}/health/ready", {}):
             asyncio.run(open_loop(port, leads[:100], RATE))
             times = asyncio.run(open_loop(port, leads[100:], RATE))
-        self.figures[f"over HTTP, {RATE:.0f} a second"] = percentiles(times)
+        name = f"over HTTP, {RATE:.0f} a second"
+        self.rounds.setdefault(name, []).append(percentiles(times))
+
+    def _pyfunc(self, champion: Any, answers: list[dict[str, Any]]) -> None:
+        """The registered model as MLflow loads it: how long it takes, and whether it agrees."""
+        import mlflow
+        import numpy as np
+        import pandas as pd
+
+        from ml import tracking
+        from ml.registry import input_example
+
+        tracking.configure(self.settings, self.database)
+        self.model_uri = f"models:/{champion.name}/{champion.version}"
+        pyfunc = mlflow.pyfunc.load_model(self.model_uri)
+        model = champion.model
+        self.rows = [
+            input_example(model, model.schema.encode_row(answer["features"])) for answer in answers
+        ]
+        times, differences = [], []
+        for answer, row in zip(answers, self.rows, strict=True):
+            started = time.perf_counter()
+            score = float(np.asarray(pyfunc.predict(pd.DataFrame(row)))[0])
+            times.append((time.perf_counter() - started) * 1000)
+            differences.append(abs(score - answer["score"]))
+        self.figures["mlflow pyfunc"] = percentiles(times)
+        self.figures["greatest difference from the registered model"] = max(differences)
 
     def mlflow_serve(self) -> None:
         """``mlflow models serve`` on the same rows, one request after the other."""
@@ -453,7 +478,9 @@ def main() -> None:
     )
     parser.add_argument("--leads", type=int, default=1_000_000, help="leads of the batch")
     parser.add_argument("--online-leads", type=int, default=8_000, help="leads built by dbt")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of requests over HTTP")
+    parser.add_argument(
+        "--seconds", type=float, default=30.0, help="of requests over HTTP, a round"
+    )
     parser.add_argument("--write", action="store_true", help="write into docs/serving.md")
     parser.add_argument("--score-only", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -473,8 +500,10 @@ def main() -> None:
         try:
             for name, stage in (
                 ("warehouse and champion", serving.prepare),
-                ("in process", lambda: serving.in_process(min(3_000, most))),
-                ("over HTTP", lambda: serving.over_http(min(arguments.seconds, most / RATE))),
+                (
+                    "one lead",
+                    lambda: serving.one_lead(min(3_000, most), min(arguments.seconds, most / RATE)),
+                ),
                 ("mlflow models serve", serving.mlflow_serve),
                 ("batch", lambda: serving.batch(arguments.leads)),
             ):

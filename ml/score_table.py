@@ -41,7 +41,9 @@ class Scored:
         self._limit = best
         self._chunks: list[tuple[pa.Array, Matrix, Any, pa.Array]] = []
         self._moments: set[Any] = set()
-        self._best: tuple[Matrix, Matrix, pd.DataFrame] | None = None
+        # Scores and places, vectors and texts, chunk by chunk; none is below the edge.
+        self._best: list[tuple[Matrix, Matrix, pd.DataFrame]] = []
+        self._edge = -np.inf
         self.blocks: list[tuple[str, int, Future[bytes]]] = []
         self.rows = 0
 
@@ -74,19 +76,22 @@ class Scored:
         self._chunks.append((pa.array(leads, pa.string()), scores, tiers, pa.array(digests)))
         places = np.arange(self.rows, self.rows + len(scores), dtype=np.float64)
         self.rows += len(scores)
-        mine = (np.column_stack([scores, places]), matrix, texts)
-        if self._best is not None:
-            mine = (
-                np.vstack([self._best[0], mine[0]]),
-                np.vstack([self._best[1], matrix]),
-                pd.concat([self._best[2], texts], ignore_index=True),
-            )
-        if len(mine[0]) > self._limit:
+        kept = scores >= self._edge
+        self._best.append((np.column_stack([scores, places])[kept], matrix[kept], texts[kept]))
+        if sum(len(keys) for keys, _, _ in self._best) > 2 * self._limit:
+            self._thin_out()
+
+    def _thin_out(self) -> None:
+        """Lets go of what is no longer among the best."""
+        scores = np.concatenate([keys[:, 0] for keys, _, _ in self._best])
+        if len(scores) > self._limit:
             # Ties at the edge stay until the order of their ids decides.
-            edge = np.partition(mine[0][:, 0], -self._limit)[-self._limit]
-            kept = mine[0][:, 0] >= edge
-            mine = (mine[0][kept], mine[1][kept], mine[2][kept].reset_index(drop=True))
-        self._best = mine
+            self._edge = np.partition(scores, -self._limit)[-self._limit]
+        masks = [keys[:, 0] >= self._edge for keys, _, _ in self._best]
+        self._best = [
+            (keys[mask], matrix[mask], texts[mask])
+            for (keys, matrix, texts), mask in zip(self._best, masks, strict=True)
+        ]
 
     def finish(self, source: str) -> None:
         """Puts the chunks together.
@@ -127,9 +132,12 @@ class Scored:
         self, ranks: "np.ndarray[Any, Any]"
     ) -> tuple["np.ndarray[Any, np.dtype[np.int64]]", Matrix, pd.DataFrame]:
         """Places, vectors and texts of the rows that get reasons."""
-        if self._best is None:
+        if not self._best:
             raise RuntimeError("no chunk was added")
-        keys, matrix, texts = self._best
+        self._thin_out()
+        keys = np.vstack([chunk[0] for chunk in self._best])
+        matrix = np.vstack([chunk[1] for chunk in self._best])
+        texts = pd.concat([chunk[2] for chunk in self._best], ignore_index=True)
         places = keys[:, 1].astype(np.int64)
         kept = ranks[places] <= self._limit
         return places[kept], matrix[kept], texts[kept]

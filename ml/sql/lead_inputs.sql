@@ -41,6 +41,13 @@ events as (
     where lead_id = %(lead_id)s
 ),
 
+together as (
+    select
+        max(seen_from) filter (where seen_from < %(now)s) as last_seen_from,
+        concat_ws('/', count(*), sum(digest)) as digest
+    from events
+),
+
 agents as (
     select sum(hash_record_extended(row(days.agent_id, days.touches_7d, days.leads_7d), 0)) as digest
     from intermediate.int_agent_days as days
@@ -55,15 +62,10 @@ select
     lead.status,
     coalesce(%(as_of)s::timestamptz, greatest(
         date_trunc('minute', %(now)s::timestamptz),
-        (select max(events.seen_from) from events where events.seen_from < %(now)s)
-        + interval '1 microsecond',
+        together.last_seen_from + interval '1 microsecond',
         case when lead.created_at < %(now)s then lead.created_at + interval '1 microsecond' end
     )) as as_of,
-    concat_ws(
-        '/',
-        lead.digest,
-        (select count(*) from events),
-        (select sum(events.digest) from events),
-        (select agents.digest from agents)
-    ) as inputs
+    concat_ws('/', lead.digest, together.digest, agents.digest) as inputs
 from lead
+cross join together
+cross join agents

@@ -4,13 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.drift import SCORE, Bins, Drift, compare
 from ml.ripened import Calibration, wilson
 from ml.ripened import compare as compare_outcomes
-from ml.vectors import pack, unpack
 from ml.watch import Alarm, judge, should_retrain
 
 TENTHS = Bins("days", tuple(np.arange(1, 10) / 10))
@@ -135,25 +134,3 @@ def test_an_alarm_starts_training_once() -> None:
     assert not should_retrain(Alarm(6, "3", "drifted", at + timedelta(days=1)), first)
     assert should_retrain(Alarm(12, "3", "drifted", at + timedelta(days=7)), first)
     assert should_retrain(Alarm(7, "4", "miscalibrated", at + timedelta(days=1)), first)
-
-
-VALUES = st.one_of(
-    st.floats(allow_infinity=True, allow_nan=True, width=64),
-    st.integers(-3, 4_000).map(float),
-    st.sampled_from([0.0, -0.0, np.nan, 0.1, 65_504.0, 65_505.0, 1e300]),
-)
-
-
-@settings(max_examples=150, deadline=None)
-@given(
-    st.integers(1, 12).flatmap(
-        lambda width: st.lists(
-            st.lists(VALUES, min_size=width, max_size=width), min_size=1, max_size=9
-        )
-    )
-)
-def test_vectors_come_back_to_the_bit(rows: list[list[float]]) -> None:
-    matrix = np.array(rows, dtype=np.float64)
-    again = unpack(pack(matrix))
-    canonical = np.where(np.isnan(matrix), np.nan, matrix)
-    assert again.tobytes() == canonical.tobytes()
