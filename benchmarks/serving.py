@@ -95,6 +95,15 @@ def percentiles(milliseconds: list[float]) -> dict[str, float]:
     return {f"p{p}": round(parts[p - 1], 3) for p in (50, 95, 99)} | {"calls": len(milliseconds)}
 
 
+def some_leads(database: Any, count: int) -> list[str]:
+    """Leads spread over all."""
+    with database.connect() as connection:
+        rows = connection.execute(
+            "select lead_id from marts.dim_leads order by md5(lead_id) limit %s", [count]
+        ).fetchall()
+    return [lead for (lead,) in rows]
+
+
 class Serving:
     """One run on one state folder."""
 
@@ -132,14 +141,6 @@ class Serving:
             "trees": sum(m.booster.num_trees() for m in members if isinstance(m, Boosting)),
         }
 
-    def leads(self, count: int) -> list[str]:
-        """Leads spread over all."""
-        with self.database.connect() as connection:
-            rows = connection.execute(
-                "select lead_id from marts.dim_leads order by md5(lead_id) limit %s", [count]
-            ).fetchall()
-        return [lead for (lead,) in rows]
-
     def one_lead(self, calls: int, seconds: float) -> None:
         """One lead in process and over HTTP, in rounds; then MLflow's pyfunc on the same features.
 
@@ -147,35 +148,22 @@ class Serving:
             calls: leads in process, a round.
             seconds: of requests over HTTP, a round.
         """
-        import uvloop
-
         for _ in range(ROUNDS):
-            # The loop that the service runs on too.
-            champion, answers = uvloop.run(self._in_process(self.leads(calls + 100)))
-            self._over_http(self.leads(int(RATE * seconds) + 100))
+            self._in_process(calls)
+            self._over_http(some_leads(self.database, int(RATE * seconds) + 100))
         for name, rounds in self.rounds.items():
             ordered = sorted(rounds, key=lambda found: found["p99"])
             self.figures[name] = ordered[0]
             self.figures[f"{name}, busiest of {ROUNDS} rounds"] = ordered[-1]
-        self._pyfunc(champion, answers)
+        self._pyfunc()
 
-    async def _in_process(self, leads: list[str]) -> tuple[Any, list[dict[str, Any]]]:
-        """Times the scorer; the champion, and the first answers."""
-        from ml.online import OnlineScorer
-
-        async with OnlineScorer(self.database, self.settings) as scorer:
-            champion = await asyncio.to_thread(scorer.champion)
-            for lead in leads[:100]:
-                await scorer.score(lead)
-            for name in ("in process", "in process, again"):
-                times, hits = [], scorer.cache.hits
-                for lead in leads[100:]:
-                    started = time.perf_counter()
-                    await scorer.score(lead)
-                    times.append((time.perf_counter() - started) * 1000)
-                found = percentiles(times) | {"hits": scorer.cache.hits - hits}
-                self.rounds.setdefault(name, []).append(found)
-            return champion, [await scorer.score(lead) for lead in leads[100 : 100 + PYFUNC_CALLS]]
+    def _in_process(self, calls: int) -> None:
+        """The scorer in a process of its own, as a service's is: it has trained nothing."""
+        program = [sys.executable, __file__, "--online-only", str(self.home)]
+        program += ["--online-leads", str(calls)]
+        done = subprocess.run(program, check=True, capture_output=True, text=True)
+        for name, found in json.loads(done.stdout.splitlines()[-1]).items():
+            self.rounds.setdefault(name, []).append(found)
 
     def _over_http(self, leads: list[str]) -> None:
         """The service in a process of its own, at a fixed rate."""
@@ -188,15 +176,18 @@ class Serving:
         name = f"over HTTP, {RATE:.0f} a second"
         self.rounds.setdefault(name, []).append(percentiles(times))
 
-    def _pyfunc(self, champion: Any, answers: list[dict[str, Any]]) -> None:
+    def _pyfunc(self) -> None:
         """The registered model as MLflow loads it: how long it takes, and whether it agrees."""
         import mlflow
         import numpy as np
         import pandas as pd
 
         from ml import tracking
+        from ml.champion import load_champion
         from ml.registry import input_example
 
+        answers = asyncio.run(self._answers(some_leads(self.database, PYFUNC_CALLS)))
+        champion = load_champion(self.settings, self.database)
         tracking.configure(self.settings, self.database)
         self.model_uri = f"models:/{champion.name}/{champion.version}"
         pyfunc = mlflow.pyfunc.load_model(self.model_uri)
@@ -212,6 +203,12 @@ class Serving:
             differences.append(abs(score - answer["score"]))
         self.figures["mlflow pyfunc"] = percentiles(times)
         self.figures["greatest difference from the registered model"] = max(differences)
+
+    async def _answers(self, leads: list[str]) -> list[dict[str, Any]]:
+        from ml.online import OnlineScorer
+
+        async with OnlineScorer(self.database, self.settings) as scorer:
+            return [await scorer.score(lead) for lead in leads]
 
     def mlflow_serve(self) -> None:
         """``mlflow models serve`` on the same rows, one request after the other."""
@@ -276,6 +273,38 @@ class Serving:
             connection.execute("drop table marts.repeated")
         with self.database.connect(autocommit=True) as connection:
             connection.execute("vacuum analyze marts.lead_features")
+
+
+def online_only(home: Path, calls: int) -> None:
+    """The scorer, in this process alone: percentiles as JSON."""
+    os.environ["LEADENGINE_HOME"] = str(home)
+    import uvloop
+
+    from leadengine.settings import load_settings
+    from ml.online import OnlineScorer
+    from warehouse.database import open_database
+
+    settings = load_settings(_env_file=None)
+    database = open_database(settings)
+    leads = some_leads(database, calls + 100)
+    figures = {}
+
+    async def run() -> None:
+        async with OnlineScorer(database, settings) as scorer:
+            await asyncio.to_thread(scorer.champion)
+            for lead in leads[:100]:
+                await scorer.score(lead)
+            for name in ("in process", "in process, again"):
+                times, hits = [], scorer.cache.hits
+                for lead in leads[100:]:
+                    started = time.perf_counter()
+                    await scorer.score(lead)
+                    times.append((time.perf_counter() - started) * 1000)
+                figures[name] = percentiles(times) | {"hits": scorer.cache.hits - hits}
+
+    # The loop that the service runs on too.
+    uvloop.run(run())
+    print(json.dumps(figures))
 
 
 def score_only(home: Path) -> None:
@@ -483,7 +512,11 @@ def main() -> None:
     )
     parser.add_argument("--write", action="store_true", help="write into docs/serving.md")
     parser.add_argument("--score-only", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--online-only", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.online_only:
+        online_only(arguments.online_only, arguments.online_leads)
+        return
     if arguments.score_only:
         score_only(arguments.score_only)
         return
