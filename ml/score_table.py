@@ -84,9 +84,8 @@ class Scored:
     def _thin_out(self) -> None:
         """Lets go of what is no longer among the best."""
         scores = np.concatenate([keys[:, 0] for keys, _, _ in self._best])
-        if len(scores) > self._limit:
-            # Ties at the edge stay until the order of their ids decides.
-            self._edge = np.partition(scores, -self._limit)[-self._limit]
+        # Ties at the edge stay until the order of their ids decides.
+        self._edge = np.partition(scores, -self._limit)[-self._limit]
         masks = [keys[:, 0] >= self._edge for keys, _, _ in self._best]
         self._best = [
             (keys[mask], matrix[mask], texts[mask])
@@ -134,7 +133,6 @@ class Scored:
         """Places, vectors and texts of the rows that get reasons."""
         if not self._best:
             raise RuntimeError("no chunk was added")
-        self._thin_out()
         keys = np.vstack([chunk[0] for chunk in self._best])
         matrix = np.vstack([chunk[1] for chunk in self._best])
         texts = pd.concat([chunk[2] for chunk in self._best], ignore_index=True)
