@@ -118,7 +118,7 @@ def stored_row(
 ) -> Row:  # fmt: skip
     """A new row of ``ml.online_scores``."""
     return {
-        "score_id": uuid4(),
+        "score_id": str(uuid4()),
         "lead_id": lead_id,
         "location_id": location_id,
         "as_of": as_of,
@@ -138,14 +138,14 @@ def stored_row(
 def told_row(row: Row, status: str, vector: Vector, answer: Answer) -> dict[str, Any]:
     """What the caller is told of a stored row; see :meth:`ml.online.OnlineScorer.score`."""
     return {
-        "score_id": str(row["score_id"]),
+        "score_id": row["score_id"],
         "lead_id": row["lead_id"],
         "location_id": row["location_id"],
         "status": status,
         "as_of": vector.as_of.isoformat(),
         "score": answer.score,
         "tier": answer.tier,
-        "reasons": answer.explanation.reasons,
+        "reasons": list(answer.explanation.reasons),
         "base_log_odds": answer.explanation.base,
         "other_log_odds": answer.explanation.other,
         "features": vector.features,

@@ -10,12 +10,13 @@ import asyncio
 import contextlib
 import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 from time import monotonic, sleep
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from typing import Any
 
 import asyncpg
 import psycopg
@@ -38,12 +39,8 @@ from ml.one_lead import (
     told_row,
     vector_of,
 )
+from ml.sessions import Connection, Sessions
 from warehouse.database import Database
-
-if TYPE_CHECKING:
-    from asyncpg.pool import PoolConnectionProxy
-
-    Connection = PoolConnectionProxy[asyncpg.Record]
 
 log = get_logger("ml.online")
 
@@ -53,8 +50,8 @@ PROMOTION_SECONDS = 30.0
 # a hundred would meet it.
 _SETTLE_SECONDS = 1.0
 # Scores computed at once in one process. Python runs one of them at a time anyway, and each further
-# connection plans and warms up for itself.
-_CONNECTIONS = 2
+# session plans and warms up for itself.
+_SESSIONS = 2
 _CONNECT_SECONDS = 5.0
 _CACHED_LEADS = 20_000
 _SESSION = {
@@ -68,10 +65,10 @@ _SESSION = {
 _EPOCH = datetime.fromtimestamp(0, UTC)
 # Stands in for a score where the statement is only to be planned.
 _NO_SCORE: Row = {
-    "score_id": UUID(int=0), "lead_id": "", "location_id": "", "as_of": _EPOCH, "score": 0.0,
-    "tier": "cold", "reasons": "[]", "base_log_odds": 0.0, "other_log_odds": 0.0,
-    "model_name": "", "model_version": "", "features_digest": "", "vector": b"",
-    "scored_at": _EPOCH,
+    "score_id": "00000000-0000-0000-0000-000000000000", "lead_id": "", "location_id": "",
+    "as_of": _EPOCH, "score": 0.0, "tier": "cold", "reasons": "[]",
+    "base_log_odds": 0.0, "other_log_odds": 0.0, "model_name": "", "model_version": "",
+    "features_digest": "", "vector": b"", "scored_at": _EPOCH,
 }  # fmt: skip
 # The server is away, or has thrown us out.
 _AWAY = (
@@ -81,13 +78,6 @@ _AWAY = (
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
 )
-
-
-class _Session(asyncpg.Connection):
-    """A connection on which nothing is set that would have to be reset for the next score."""
-
-    def get_reset_query(self) -> str:
-        return ""
 
 
 class OnlineScorer:
@@ -101,7 +91,7 @@ class OnlineScorer:
         settings: where MLflow is.
         clock: tells the moment.
         cached_leads: how many leads' vectors are kept.
-        connections: how many leads are scored at once.
+        sessions: how many leads are scored at once.
     """
 
     def __init__(
@@ -111,15 +101,18 @@ class OnlineScorer:
         *,
         clock: Clock | None = None,
         cached_leads: int = _CACHED_LEADS,
-        connections: int = _CONNECTIONS,
+        sessions: int = _SESSIONS,
     ) -> None:
         self.cache = FeatureCache(cached_leads)
         self.journal = ScoreJournal()
         self._database = database
         self._settings = settings
         self._clock = clock or SystemClock()
-        self._connections = connections
-        self._pool: asyncpg.Pool[asyncpg.Record]
+        self._readers = Sessions(partial(self._session, _plan_reading), sessions)
+        # One is enough: storing a score takes a fraction of the time of making it. Of their own, so
+        # that each statement finds its session warm.
+        self._writers = Sessions(partial(self._session, _plan_storing), 1)
+        self._leave = AsyncExitStack()
         self._storing: set[asyncio.Task[None]] = set()
         self._champion: Champion | None = None
         self._frozen: str | None = None
@@ -129,21 +122,10 @@ class OnlineScorer:
 
     async def __aenter__(self) -> "OnlineScorer":
         with _told(self._database):
-            self._pool = await asyncpg.create_pool(
-                **self._database.asyncpg_parameters(),
-                min_size=self._connections,
-                max_size=self._connections,
-                # Neither a connection nor a statement is let go while it works: the next score
-                # would have to plan again.
-                max_queries=1_000_000_000,
-                max_inactive_connection_lifetime=0,
-                max_cached_statement_lifetime=0,
-                max_cacheable_statement_size=0,
-                timeout=_CONNECT_SECONDS,
-                server_settings=_SESSION,
-                connection_class=_Session,
-                init=_plan,
-            )
+            async with AsyncExitStack() as stack:
+                await stack.enter_async_context(self._readers)
+                await stack.enter_async_context(self._writers)
+                self._leave = stack.pop_all()
         self._keeper.start()
         return self
 
@@ -155,7 +137,7 @@ class OnlineScorer:
     ) -> None:
         """Ends only when every score is stored and on disk, or the server is out of reach."""
         await self.stored()
-        await self._pool.close()
+        await self._leave.aclose()
         self._stop.set()
         await asyncio.to_thread(self._keeper.join)
 
@@ -199,16 +181,16 @@ class OnlineScorer:
         if champion is None:
             champion = await asyncio.to_thread(self.champion)
         with _told(self._database):
-            connection = await self._pool.acquire()
+            reader = await self._readers.take()
             now = self._clock.now()
             try:
-                lead, vector = await self._vector(connection, lead_id, now, as_of)
-                answer = answer_of(champion, vector)
-                row = stored_row(lead_id, lead["location_id"], vector.as_of, champion, answer, now)
-            except BaseException:
-                await self._pool.release(connection)
-                raise
-        task = asyncio.create_task(self._store(connection, row))
+                lead, vector = await self._vector(reader, lead_id, now, as_of)
+            finally:
+                self._readers.give_back(reader)
+            answer = answer_of(champion, vector)
+            row = stored_row(lead_id, lead["location_id"], vector.as_of, champion, answer, now)
+            writer = await self._writers.take()
+        task = asyncio.create_task(self._store(writer, row))
         self._storing.add(task)
         task.add_done_callback(self._storing.discard)
         # Now the statement leaves, ahead of the answer: should this process be killed once the
@@ -221,24 +203,24 @@ class OnlineScorer:
         await asyncio.gather(*self._storing)
 
     async def _vector(
-        self, connection: "Connection", lead_id: str, now: datetime, as_of: datetime | None
+        self, reader: Connection, lead_id: str, now: datetime, as_of: datetime | None
     ) -> tuple[asyncpg.Record, Vector]:
         """What the look found, and the vector of just that."""
         parameters = {"lead_id": lead_id, "now": as_of or now, "as_of": as_of}
         # Where there is nothing to reuse the look would be a round trip for nothing.
         if lead_id in self.cache:
-            lead = _known(lead_id, await connection.fetchrow(*look_query().bound(parameters)))
+            lead = _known(lead_id, await reader.fetchrow(*look_query().bound(parameters)))
             vector = self.cache.find(lead_id, lead["as_of"], lead["inputs"])
             if vector is not None:
                 return lead, vector
-        lead = _known(lead_id, await connection.fetchrow(*features_query().bound(parameters)))
+        lead = _known(lead_id, await reader.fetchrow(*features_query().bound(parameters)))
         vector = vector_of(dict(lead.items()))
         self.cache.keep(lead_id, vector)
         return lead, vector
 
-    async def _store(self, connection: "Connection", row: Row) -> None:
+    async def _store(self, writer: Connection, row: Row) -> None:
         try:
-            await connection.execute(*store_query().bound(row))
+            await writer.execute(*store_query().bound(row))
             self.journal.add(row)
         except (*_AWAY, asyncpg.InterfaceError):
             # The caller has the score, so it is stored as soon as the server is back.
@@ -246,7 +228,19 @@ class OnlineScorer:
         except asyncpg.PostgresError:
             log.exception("the online score %s was not stored", row["score_id"])
         finally:
-            await self._pool.release(connection)
+            self._writers.give_back(writer)
+
+    async def _session(self, plan: Callable[[Connection], Awaitable[None]]) -> Connection:
+        session: Connection = await asyncpg.connect(
+            **self._database.asyncpg_parameters(),
+            # No statement is let go: the next score would have to plan it again.
+            max_cached_statement_lifetime=0,
+            max_cacheable_statement_size=0,
+            timeout=_CONNECT_SECONDS,
+            server_settings=_SESSION,
+        )
+        await plan(session)
+        return session
 
     def _keep(self) -> None:
         """Until the end: refreshes the champion, and sees stored scores to disk."""
@@ -315,7 +309,7 @@ def score_lead(
     """Scores one lead once, where no event loop runs; see :meth:`OnlineScorer.score`."""
 
     async def once() -> dict[str, Any]:
-        async with OnlineScorer(database, settings, cached_leads=1, connections=1) as scorer:
+        async with OnlineScorer(database, settings, cached_leads=1, sessions=1) as scorer:
             return await scorer.score(lead_id, as_of)
 
     return asyncio.run(once())
@@ -338,18 +332,21 @@ def _told(database: Database) -> Iterator[None]:
         ) from error
 
 
-async def _plan(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Has the statements planned before anybody waits for them.
+# The statements are planned before anybody waits for them.
 
-    Before the first run there is nothing to plan: what is asked for then says so.
-    """
+
+async def _plan_reading(session: Connection) -> None:
     nobody = {"lead_id": "", "now": _EPOCH, "as_of": None}
+    # Before the first run there is nothing to plan: what is asked for then says so.
     with contextlib.suppress(asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):
         for query in (look_query(), features_query()):
-            await connection.fetchrow(*query.bound(nobody))
-    transaction = connection.transaction()
+            await session.fetchrow(*query.bound(nobody))
+
+
+async def _plan_storing(session: Connection) -> None:
+    transaction = session.transaction()
     await transaction.start()
-    await connection.execute(*store_query().bound(_NO_SCORE))
+    await session.execute(*store_query().bound(_NO_SCORE))
     await transaction.rollback()
 
 

@@ -59,7 +59,7 @@ class Explanation:
         other: what all further features add.
     """
 
-    reasons: list[dict[str, Any]]
+    reasons: tuple[dict[str, Any], ...]
     base: float
     other: float
 
@@ -74,7 +74,7 @@ def reasons(
     model: LeadModel, matrix: Matrix, values: "Sequence[Mapping[str, Any]]"
 ) -> list[list[dict[str, Any]]]:
     """The reasons alone of :func:`explain`."""
-    return [one.reasons for one in explain(model, matrix, values)]
+    return [list(one.reasons) for one in explain(model, matrix, values)]
 
 
 def explain(
@@ -116,7 +116,7 @@ def explain(
             )
         base = float(shares[-1])
         other = total - base - sum(reason["contribution"] for reason in found)
-        result.append(Explanation(found, base, other))
+        result.append(Explanation(tuple(found), base, other))
     return result
 
 

@@ -15,10 +15,12 @@ import pyarrow as pa
 from leadengine.errors import LeadEngineError
 from ml.schema import Matrix
 
-# The first byte of a packed block; the size of what was packed follows, then zstd's own bytes.
-_ZSTD = 2
+# The first byte tells how the rest is packed; the size of what was packed follows, then the codec's
+# own bytes.
+_ZSTD, _SNAPPY = 2, 3
+_CODECS = {_ZSTD: "zstd", _SNAPPY: "snappy"}
 _SIZED = struct.Struct("<BI")
-# zlib's first byte: of a single row, and of blocks that earlier versions stored.
+# zlib's first byte: of what earlier versions stored.
 _DEFLATED = 0x78
 _FORMAT = 1
 _HEADER = struct.Struct("<BIH")
@@ -36,8 +38,8 @@ def pack(matrix: Matrix) -> bytes:
     """Rows of a matrix as bytes.
 
     Column by column, each in the narrowest of three floating-point types that holds all its values
-    exactly, then compressed: by zstd, in a fifth of zlib's time, but a single row by zlib, which
-    has less to set up. Counts and codes thereby take two bytes before and hardly any after.
+    exactly, then compressed by zstd. Counts and codes thereby take two bytes before and hardly any
+    after. A single row is compressed as it is, by Snappy: in a tenth of the time to an eighth more.
 
     Args:
         matrix: rows by features; every missing value is stored as the same NaN.
@@ -48,9 +50,8 @@ def pack(matrix: Matrix) -> bytes:
     header = _HEADER.pack(_FORMAT, rows, columns)
     widest = len(_TYPES) - 1
     if rows == 1:
-        # Of a single row deflating alone saves nearly as much, in a tenth of the time.
         values = canonical.astype(_TYPES[widest], copy=False).tobytes()
-        return zlib.compress(header + bytes([widest]) * columns + values, 1)
+        return _compressed(_SNAPPY, header + bytes([widest]) * columns + values)
     kinds = np.full(columns, widest, dtype=np.uint8)
     with np.errstate(over="ignore"):
         for kind in range(widest - 1, -1, -1):
@@ -60,9 +61,7 @@ def pack(matrix: Matrix) -> bytes:
     parts = [header, kinds.tobytes()]
     for kind, dtype in enumerate(_TYPES):
         parts.append(np.ascontiguousarray(canonical[:, kinds == kind].T, dtype=dtype).tobytes())
-    raw = b"".join(parts)
-    packed: bytes = pa.Codec("zstd", compression_level=1).compress(raw, asbytes=True)
-    return _SIZED.pack(_ZSTD, len(raw)) + packed
+    return _compressed(_ZSTD, b"".join(parts))
 
 
 def unpack(data: bytes) -> Matrix:
@@ -95,13 +94,20 @@ def unpack(data: bytes) -> Matrix:
     return matrix
 
 
+def _compressed(method: int, raw: bytes) -> bytes:
+    # Blocks are packed on a thread of their own, so that a codec is not shared.
+    codec = pa.Codec(_CODECS[method], compression_level=1 if method == _ZSTD else None)
+    packed: bytes = codec.compress(raw, asbytes=True)
+    return _SIZED.pack(method, len(raw)) + packed
+
+
 def _raw(data: bytes) -> bytes:
     if data[:1] == bytes([_DEFLATED]):
         return zlib.decompress(data)
-    form, size = _SIZED.unpack_from(data)
-    if form != _ZSTD:
-        raise ValueError(f"packed by method {form}, this version knows {_ZSTD}")
+    method, size = _SIZED.unpack_from(data)
+    if method not in _CODECS:
+        raise ValueError(f"packed by method {method}, this version knows {sorted(_CODECS)}")
     if size > _MOST_BYTES:
         raise ValueError(f"{size} bytes, {_MOST_BYTES} at most")
-    raw: bytes = pa.Codec("zstd").decompress(data[_SIZED.size :], size, asbytes=True)
+    raw: bytes = pa.Codec(_CODECS[method]).decompress(data[_SIZED.size :], size, asbytes=True)
     return raw
