@@ -7,6 +7,7 @@ https://lightgbm.readthedocs.io/en/stable/C-API.html
 """
 
 import ctypes
+import threading
 import weakref
 from functools import cache
 from pathlib import Path
@@ -32,14 +33,20 @@ class OneRow:
     """
 
     def __init__(self, model: str, features: int) -> None:
-        self._features = features
         booster, trees = ctypes.c_void_p(), ctypes.c_int()
         _call(
             "LGBM_BoosterLoadModelFromString",
             ctypes.c_char_p(model.encode()), ctypes.byref(trees), ctypes.byref(booster),
         )  # fmt: skip
         weakref.finalize(self, _call, "LGBM_BoosterFree", booster)
-        self._set_up = {kind: self._ready(booster, kind) for kind in (_RAW_SCORE, _CONTRIBUTIONS)}
+        # Rows and results pass through the same places each time, so that their addresses are
+        # made once.
+        self._lock = threading.Lock()
+        self._row = np.empty((1, features))
+        self._ready = {
+            wants: _Ready(booster, kind, self._row, np.empty((1, width) if wants else width))
+            for wants, kind, width in ((False, _RAW_SCORE, 1), (True, _CONTRIBUTIONS, features + 1))
+        }
 
     def predict(self, matrix: Matrix, *, contributions: bool) -> Matrix:
         """What ``Booster.predict`` gives for a matrix of one row, to the bit.
@@ -48,31 +55,36 @@ class OneRow:
             matrix: one row of ``features`` columns.
             contributions: per feature and the base last, instead of the log-odds.
         """
-        if matrix.shape != (1, self._features):
-            raise ValueError(f"{matrix.shape} is not one row of {self._features} features")
-        row = np.ascontiguousarray(matrix, dtype=np.float64)
-        out = np.empty((1, self._features + 1) if contributions else 1)
-        count = ctypes.c_int64()
-        _call(
-            "LGBM_BoosterPredictForMatSingleRowFast",
-            self._set_up[_CONTRIBUTIONS if contributions else _RAW_SCORE],
-            ctypes.c_void_p(row.ctypes.data), ctypes.byref(count),
-            ctypes.c_void_p(out.ctypes.data),
-        )  # fmt: skip
-        if count.value != out.size:
-            raise ValueError(f"LightGBM gave {count.value} values, {out.size} expected")
-        return out
+        if matrix.shape != self._row.shape:
+            raise ValueError(f"{matrix.shape} is not one row of {self._row.shape[1]} features")
+        with self._lock:
+            self._row[:] = matrix
+            return self._ready[contributions].run()
 
-    def _ready(self, booster: ctypes.c_void_p, kind: int) -> ctypes.c_void_p:
-        ready = ctypes.c_void_p()
+
+class _Ready:
+    """One kind of prediction, with the places that it reads from and writes to."""
+
+    def __init__(self, booster: ctypes.c_void_p, kind: int, row: Matrix, out: Matrix) -> None:
+        self._out, self._count, ready = out, ctypes.c_int64(), ctypes.c_void_p()
         _call(
             "LGBM_BoosterPredictForMatSingleRowFastInit",
             booster, ctypes.c_int(kind), ctypes.c_int(0), ctypes.c_int(_ALL_TREES),
-            ctypes.c_int(_FLOAT64), ctypes.c_int32(self._features),
+            ctypes.c_int(_FLOAT64), ctypes.c_int32(row.shape[1]),
             ctypes.c_char_p(b"num_threads=1"), ctypes.byref(ready),
         )  # fmt: skip
         weakref.finalize(self, _call, "LGBM_FastConfigFree", ready)
-        return ready
+        self._arguments = (
+            ready, ctypes.c_void_p(row.ctypes.data), ctypes.byref(self._count),
+            ctypes.c_void_p(out.ctypes.data),
+        )  # fmt: skip
+
+    def run(self) -> Matrix:
+        """The prediction for the row at hand."""
+        _call("LGBM_BoosterPredictForMatSingleRowFast", *self._arguments)
+        if self._count.value != self._out.size:
+            raise ValueError(f"LightGBM gave {self._count.value} values, not {self._out.size}")
+        return self._out.copy()
 
 
 def _call(function: str, *arguments: object) -> None:

@@ -59,9 +59,16 @@ _SESSION = {
     # The statements are planned once per connection: planning takes longer than running them.
     "plan_cache_mode": "force_generic_plan",
     "jit": "off",
+    # One lead has a handful of rows, for which a hash table takes longer to set up than to use.
+    "enable_hashagg": "off",
+    "enable_hashjoin": "off",
     # A score that is committed without waiting for the disk is seen there by the journal.
     "synchronous_commit": "off",
 }
+# A score makes some ten objects that count for the collector, which by default looks through its
+# youngest every 700: at one request in 65, for as long as the trees take. By these numbers it
+# looks at one in 500.
+_COLLECT_AFTER = (5_000, 2, 10)
 _EPOCH = datetime.fromtimestamp(0, UTC)
 # Stands in for a score where the statement is only to be planned.
 _NO_SCORE: Row = {
@@ -292,7 +299,7 @@ class OnlineScorer:
             log.warning("the champion could not be refreshed: %s", error)
 
     def _freeze(self) -> None:
-        """Keeps the collector from what a new champion's loading has left for good.
+        """Keeps the collector from what a new champion's loading has left for good, and calmer.
 
         MLflow alone leaves some hundred thousand objects; looking through them, as each full
         collection would, stops every request for a few tenths of a second.
@@ -300,6 +307,7 @@ class OnlineScorer:
         if self._champion is not None and self._champion.version != self._frozen:
             gc.collect()
             gc.freeze()
+            gc.set_threshold(*_COLLECT_AFTER)
             self._frozen = self._champion.version
 
 

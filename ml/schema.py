@@ -6,10 +6,11 @@ a schema is inferred once, on training rows, and travels with the model.
 
 import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -44,7 +45,9 @@ _CHOOSE = re.compile(
 _TRUE = frozenset({"1", "1.0", "true", "t", "yes", "y"})
 _FALSE = frozenset({"0", "0.0", "false", "f", "no", "n"})
 # As which a database gives a number; what else stands for one is read value by value.
-_DATABASE_NUMBERS = frozenset({float, int, bool, type(None)})
+_DATABASE_NUMBERS = frozenset({float, int})
+_LARGEST = sys.float_info.max
+_REMEMBERED = 1_000
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([ T].*)?|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}([ ,].*)?")
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?")
 _LEADING_ZERO = re.compile(r"0\d+")
@@ -150,61 +153,40 @@ class Schema:
         Raises:
             TableError: names the features that ``source`` lacks.
         """
-        matrix = np.empty((1, len(self.features)), dtype=np.float64)
-        row = matrix[0]
         try:
-            for i, name, encode in self._categories:
-                row[i] = encode(values[name])
-            found = [values[name] for name in self._numbers.names]
+            # What a database gives for a number is read in place: a call for each takes as long
+            # again as all the rest.
+            row = [
+                encode(values[name])
+                if encode is not None
+                else math.nan
+                if (value := values[name]) is None
+                else value + 0.0
+                if type(value) in _DATABASE_NUMBERS and -_LARGEST <= value <= _LARGEST
+                else parse_number(value)
+                for name, encode in self._readers
+            ]
         except KeyError:
             self.check_columns(values, source)
             raise
-        if _DATABASE_NUMBERS.issuperset(map(type, found)):
-            # What a database gives, all at once; None becomes NaN.
-            row[self._numbers.places] = _finite(np.array(found, dtype=np.float64))
-            flags = self._numbers.flags
-            row[flags] = _zero_or_one(row[flags])
-        else:
-            read = zip(self._numbers.encoders, found, strict=True)
-            row[self._numbers.places] = [encode(value) for encode, value in read]
-        return matrix
+        return np.array([row], dtype=np.float64)
 
     @cached_property
-    def _categories(self) -> list[tuple[int, str, Callable[[Any], float]]]:
-        """Place, name and reader of each categorical feature."""
-        return [(i, self.names[i], _encoder(self.features[i])) for i in self.categorical]
+    def _readers(self) -> list[tuple[str, Callable[[Any], float] | None]]:
+        """Each feature's name and, unless it is a number, what reads its values.
 
-    @cached_property
-    def _numbers(self) -> "_Numbers":
-        return _Numbers.of(self.features)
-
-
-@dataclass(frozen=True)
-class _Numbers:
-    """The features that are numbers or flags.
-
-    Attributes:
-        places: where they are in the matrix.
-        flags: where those are that are flags.
-        names: their names, in the order of ``places``.
-        encoders: what reads one value of each.
-    """
-
-    places: "np.ndarray[Any, np.dtype[np.int64]]"
-    flags: "np.ndarray[Any, np.dtype[np.int64]]"
-    names: tuple[str, ...]
-    encoders: "tuple[Callable[[Any], float], ...]"
-
-    @classmethod
-    def of(cls, features: Sequence[Feature]) -> "_Numbers":
-        places = [i for i, feature in enumerate(features) if feature.kind != "categorical"]
-        found = [features[i] for i in places]
-        return cls(
-            np.array(places, dtype=np.int64),
-            np.array([i for i in places if features[i].kind == "boolean"], dtype=np.int64),
-            tuple(feature.name for feature in found),
-            tuple(_encoder(feature) for feature in found),
-        )
+        Few different ones come again and again, which are remembered; apart by type, since
+        ``True`` and 1 are equal and not spelled alike.
+        """
+        return [
+            (
+                feature.name,
+                None
+                if feature.kind == "numeric"
+                else lru_cache(_REMEMBERED, typed=True)(_encoder(feature)),
+            )
+            for feature in self.features
+        ]
 
 
 def encode_column(feature: Feature, column: "pd.Series[Any]") -> Matrix:
