@@ -7,21 +7,18 @@ back, and so is a score that it did not take any more. One is lost only if the s
 process are killed within the same second.
 """
 
-import threading
 from typing import Any
 
-import psycopg
-
-from ml.statements import statement
+from ml.one_lead import store_query
+from ml.sessions import Connection
 
 Row = dict[str, Any]
 
 
 class ScoreJournal:
-    """Stored scores of which it is not yet known that they are on disk."""
+    """Stored scores of which it is not yet known that they are on disk; of one event loop."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._new: list[Row] = []
         self._committed: list[Row] = []
         self._written_up_to: str | None = None
@@ -35,8 +32,7 @@ class ScoreJournal:
     @property
     def pending(self) -> int:
         """Scores that are not known to be on disk."""
-        with self._lock:
-            return len(self._new) + len(self._committed)
+        return len(self._new) + len(self._committed)
 
     def add(self, row: Row, *, in_doubt: bool = False) -> None:
         """Remembers a row of ``ml.online_scores``.
@@ -45,54 +41,46 @@ class ScoreJournal:
             row: the row.
             in_doubt: its transaction may not have been committed; it is written again.
         """
-        with self._lock:
-            self._new.append(row)
-            self._in_doubt |= in_doubt
+        self._new.append(row)
+        self._in_doubt |= in_doubt
 
-    def settle(self, connection: psycopg.Connection) -> None:
+    async def settle(self, session: Connection) -> None:
         """Lets go of what is on disk by now; called again and again.
 
         Rows that were committed before the write-ahead log stood at a position are safe once it
         is flushed up to there.
 
         Args:
-            connection: in autocommit.
+            session: in no transaction.
         """
-        with self._lock:
-            waiting = bool(self._committed)
-            if not waiting:
-                if not self._new:
-                    return
-                self._committed, self._new = self._new, []
-        if not waiting or self._written_up_to is None:
-            found = connection.execute("select pg_current_wal_insert_lsn()::text").fetchone()
-            self._written_up_to = str(found[0]) if found else None
-            return
-        found = connection.execute(
-            "select pg_current_wal_flush_lsn() >= %s::pg_lsn", [self._written_up_to]
-        ).fetchone()
-        if found and found[0]:
-            with self._lock:
-                self._committed.clear()
-                self._written_up_to = None
+        if not self._committed:
+            if not self._new:
+                return
+            self._committed, self._new = self._new, []
+            self._written_up_to = None
+        if self._written_up_to is None:
+            self._written_up_to = await session.fetchval("select pg_current_wal_insert_lsn()::text")
+        elif await session.fetchval(
+            "select pg_current_wal_flush_lsn() >= $1::text::pg_lsn", self._written_up_to
+        ):
+            self._committed.clear()
 
-    def write_again(self, connection: psycopg.Connection) -> int:
+    async def write_again(self, session: Connection) -> int:
         """After the server was away: stores what it may have lost, waiting for the disk.
 
         Returns:
             How many scores had indeed been lost.
         """
-        with self._lock:
-            rows = [*self._committed, *self._new]
-            self._in_doubt = False
+        rows = [*self._committed, *self._new]
+        self._in_doubt = False
         lost = 0
-        with connection.transaction():
-            connection.execute("set local synchronous_commit = on")
+        async with session.transaction():
+            await session.execute("set local synchronous_commit = on")
             for row in rows:
-                lost += connection.execute(statement("store_online_score.sql"), row).rowcount
-        with self._lock:
-            stored = {row["score_id"] for row in rows}
-            self._new = [row for row in self._new if row["score_id"] not in stored]
-            self._committed.clear()
-            self._written_up_to = None
+                # "INSERT 0 1", or 0 if the row was there.
+                done = await session.execute(*store_query().bound(row))
+                lost += int(done.rpartition(" ")[2])
+        stored = {row["score_id"] for row in rows}
+        self._new = [row for row in self._new if row["score_id"] not in stored]
+        self._committed.clear()
         return lost

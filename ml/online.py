@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
-from time import monotonic, sleep
 from types import TracebackType
 from typing import Any
 
@@ -46,8 +45,6 @@ log = get_logger("ml.online")
 
 # A promotion reaches the online path within this time.
 PROMOTION_SECONDS = 30.0
-# Each look at the disk takes the interpreter from the loop for a moment; oftener, and one score in
-# a hundred would meet it.
 _SETTLE_SECONDS = 1.0
 # Scores computed at once in one process. Python runs one of them at a time anyway, and each further
 # session plans and warms up for itself.
@@ -124,8 +121,8 @@ class OnlineScorer:
         self._champion: Champion | None = None
         self._frozen: str | None = None
         self._loading = threading.Lock()
-        self._stop = threading.Event()
-        self._keeper = threading.Thread(target=self._keep, name="online-scores", daemon=True)
+        self._stop = asyncio.Event()
+        self._behind: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> "OnlineScorer":
         with _told(self._database):
@@ -133,7 +130,10 @@ class OnlineScorer:
                 await stack.enter_async_context(self._readers)
                 await stack.enter_async_context(self._writers)
                 self._leave = stack.pop_all()
-        self._keeper.start()
+        self._behind = [
+            asyncio.create_task(self._keep_scores()),
+            asyncio.create_task(self._keep_champion()),
+        ]
         return self
 
     async def __aexit__(
@@ -144,9 +144,9 @@ class OnlineScorer:
     ) -> None:
         """Ends only when every score is stored and on disk, or the server is out of reach."""
         await self.stored()
-        await self._leave.aclose()
         self._stop.set()
-        await asyncio.to_thread(self._keeper.join)
+        await asyncio.gather(*self._behind)
+        await self._leave.aclose()
 
     def champion(self) -> Champion:
         """The champion at hand, or the rules score; fetched now if there is neither yet.
@@ -249,30 +249,33 @@ class OnlineScorer:
         await plan(session)
         return session
 
-    def _keep(self) -> None:
-        """Until the end: refreshes the champion, and sees stored scores to disk."""
-        guard: psycopg.Connection | None = None
-        fetch_at = monotonic()
+    async def _keep_scores(self) -> None:
+        """Until the end: sees stored scores to disk.
+
+        On the loop too: a thread that wakes up for it takes the interpreter from whatever request
+        is being answered, which one in fifty would notice.
+        """
+        guard: Connection | None = None
         while not (self._stop.is_set() and not self.journal.pending):
             try:
-                guard = self._settle(guard)
-            except psycopg.OperationalError as error:
+                guard = await self._settle(guard)
+            except (*_AWAY, asyncpg.InterfaceError) as error:
                 if guard is not None:
                     log.warning("the database is away; its last scores are kept: %s", error)
+                    guard.terminate()
                 guard = None
                 if self._stop.is_set():
                     log.error("%d online scores may be lost: %s", self.journal.pending, error)
                     return
-            if not self._stop.is_set() and monotonic() >= fetch_at:
-                self._refresh()
-                fetch_at = monotonic() + PROMOTION_SECONDS
-            if not self._stop.wait(_SETTLE_SECONDS):
-                continue
-            sleep(_SETTLE_SECONDS / 10)
+            except asyncpg.PostgresError:
+                log.exception("stored scores could not be seen to disk")
+                if self._stop.is_set():
+                    break
+            await self._rest(_SETTLE_SECONDS)
         if guard is not None:
-            guard.close()
+            await guard.close(timeout=_CONNECT_SECONDS)
 
-    def _settle(self, guard: psycopg.Connection | None) -> psycopg.Connection:
+    async def _settle(self, guard: Connection | None) -> Connection:
         """One look at what is on disk.
 
         A server that falls over takes this connection with it, whatever else it does: as long as
@@ -280,13 +283,32 @@ class OnlineScorer:
         """
         is_new = guard is None
         if guard is None:
-            guard = psycopg.connect(self._database.libpq_url, autocommit=True, connect_timeout=5)
+            guard = await asyncpg.connect(
+                **self._database.asyncpg_parameters(),
+                timeout=_CONNECT_SECONDS,
+                command_timeout=_CONNECT_SECONDS,
+            )
         if is_new or self.journal.in_doubt:
-            lost = self.journal.write_again(guard)
+            lost = await self.journal.write_again(guard)
             if lost:
                 log.warning("the database is back; %d online scores were written again", lost)
-        self.journal.settle(guard)
+        await self.journal.settle(guard)
         return guard
+
+    async def _keep_champion(self) -> None:
+        """Until the end: refreshes the champion, on another thread since MLflow is waited for."""
+        while not self._stop.is_set():
+            await asyncio.to_thread(self._refresh)
+            await self._rest(PROMOTION_SECONDS)
+
+    async def _rest(self, seconds: float) -> None:
+        """Until the time is over, or nearly at once if the end has come."""
+        if self._stop.is_set():
+            await asyncio.sleep(seconds / 10)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
 
     def _refresh(self) -> None:
         try:

@@ -7,12 +7,15 @@ back as it is; one that broke is replaced when it is next taken.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
 import asyncpg
 
-# Quoted: only for the type checker does it have parameters.
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection  # only for the type checker does it have parameters
+
 _CLOSE_SECONDS = 5.0
 
 

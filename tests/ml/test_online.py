@@ -1,10 +1,12 @@
 """Online scores: what changes them, what does not, and that none is lost."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import timedelta
 from time import sleep
 from typing import Any
 
+import asyncpg
 import numpy as np
 import pandas as pd
 import psycopg
@@ -22,7 +24,6 @@ from ml.journal import ScoreJournal
 from ml.one_lead import UnknownLeadError
 from ml.online import OnlineScorer
 from ml.replay import replay_scores
-from ml.statements import statement
 from tests.conftest import clone, drop
 from tests.ml.online_rows import NOW, RELATIONS
 from tests.ml.scoring_loop import Scores, running
@@ -262,30 +263,52 @@ def row(number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def with_session(
+    database: Database, use: Callable[[asyncpg.Connection], Coroutine[Any, Any, None]]
+) -> None:
+    """Runs something with a session of asyncpg's."""
+
+    async def run() -> None:
+        session = await asyncpg.connect(**database.asyncpg_parameters())
+        try:
+            await use(session)
+        finally:
+            await session.close()
+
+    asyncio.run(run())
+
+
 def test_what_a_server_lost_is_written_again(db: Database) -> None:
     """Rows that were committed and not yet on disk; deleting them stands for the crash."""
     journal = ScoreJournal()
-    with psycopg.connect(db.libpq_url, autocommit=True) as connection:
+
+    async def lose_one(session: asyncpg.Connection) -> None:
         for number in range(3):
-            connection.execute(statement("store_online_score.sql"), row(number))
+            await session.execute(*one_lead.store_query().bound(row(number)))
             journal.add(row(number))
-        connection.execute("delete from ml.online_scores where score_id::text like '%1'")
-        assert journal.write_again(connection) == 1
-        found = connection.execute("select count(*) from ml.online_scores").fetchone()
-    assert (found, journal.pending) == ((3,), 0)
+        await session.execute("delete from ml.online_scores where score_id::text like '%1'")
+        assert await journal.write_again(session) == 1
+        assert await session.fetchval("select count(*) from ml.online_scores") == 3
+
+    with_session(db, lose_one)
+    assert journal.pending == 0
 
 
 def test_scores_are_let_go_once_they_are_on_disk(db: Database) -> None:
     journal = ScoreJournal()
-    with psycopg.connect(db.libpq_url, autocommit=True) as connection:
-        connection.execute("set synchronous_commit = off")
-        connection.execute(statement("store_online_score.sql"), row(1))
+
+    async def store(session: asyncpg.Connection) -> None:
+        await session.execute("set synchronous_commit = off")
+        await session.execute(*one_lead.store_query().bound(row(1)))
         journal.add(row(1))
-        journal.settle(connection)
+        await journal.settle(session)
         assert journal.pending == 1
-        connection.execute("checkpoint")
-        journal.settle(connection)
-    assert journal.pending == 0
+        await session.execute("checkpoint")
+        journal.add(row(2))
+        await journal.settle(session)
+        assert journal.pending == 1, "the second has come since"
+
+    with_session(db, store)
 
 
 def test_a_champion_is_refreshed_behind_the_requests(
