@@ -39,8 +39,8 @@ def create_app(settings: Settings | None = None, database: Database | None = Non
         app.state.database.engine.dispose()
 
     app = FastAPI(title="Lead engine", version="0.1.0", lifespan=lifespan)
+    app.include_router(scores.router)  # first, since routes are tried in this order
     app.include_router(health.router)
-    app.include_router(scores.router)
     app.include_router(unsubscribe.router)
     app.include_router(webhooks.router)
 
