@@ -22,6 +22,7 @@ from leadengine.clock import Clock
 from leadengine.log import get_logger
 from leadengine.settings import Settings
 from warehouse.database import Database
+from warehouse.storable import storable
 
 _log = get_logger("activation.inbound")
 _CHANNELS = ("sms", "email", "call")
@@ -36,7 +37,8 @@ class InboundEvent:
         provider: ``twilio`` or ``sendgrid``.
         event_id: unique within the provider; the same event told twice has the same.
         event_type: ``message.received``, ``message.status``, ``call.status``, or SendGrid's word.
-        payload: what the provider said, with ``send_id`` where it carries ours.
+        payload: what the provider said, as PostgreSQL can hold it, with ``send_id`` where it
+            carries ours.
     """
 
     provider: str
@@ -339,12 +341,13 @@ def twilio_event(form: dict[str, str], send_id: str | None) -> InboundEvent:
     Raises:
         KeyError: the form has neither ``MessageSid`` nor ``CallSid``.
     """
+    form = storable(form)
     if "MessageSid" not in form and "CallSid" in form:
         event_id = f"{form['CallSid']}:{form.get('CallStatus', 'unknown')}"
         return InboundEvent("twilio", event_id, "call.status", dict(form))
     sid = form["MessageSid"]
     if "MessageStatus" in form:
-        payload = {**form, **({"send_id": send_id} if send_id else {})}
+        payload = {**form, **({"send_id": storable(send_id)} if send_id else {})}
         return InboundEvent("twilio", f"{sid}:{form['MessageStatus']}", "message.status", payload)
     return InboundEvent("twilio", f"{sid}:received", "message.received", dict(form))
 
@@ -356,6 +359,6 @@ def sendgrid_events(batch: Sequence[dict[str, Any]]) -> list[InboundEvent]:
         KeyError: an event lacks ``sg_event_id`` or ``event``.
     """
     return [
-        InboundEvent("sendgrid", str(event["sg_event_id"]), str(event["event"]), dict(event))
-        for event in batch
+        InboundEvent("sendgrid", str(event["sg_event_id"]), str(event["event"]), event)
+        for event in (storable(dict(event)) for event in batch)
     ]

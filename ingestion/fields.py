@@ -16,6 +16,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from warehouse.storable import storable_text
+
 ColumnType = Literal["text", "timestamp", "bool", "bigint", "decimal", "json"]
 
 SQL_TYPES: dict[ColumnType, str] = {
@@ -42,14 +44,8 @@ class Column:
 
 
 def clean_text(value: str) -> str:
-    """``value`` without what PostgreSQL cannot hold: NUL, and halves of surrogate pairs.
-
-    Losing a stray byte is better than losing the lead whose message carried it.
-    """
-    if "\x00" in value:
-        value = value.replace("\x00", "")
-    if not value.isascii():
-        value = value.encode("utf-8", "replace").decode("utf-8")
+    """``value`` as PostgreSQL can hold it and read it from a COPY."""
+    value = storable_text(value)
     if "\\." in value:
         value = _COPY_TERMINATOR.sub(r"\\. ", value)
     return value

@@ -2,16 +2,14 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
-from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
 
-from ingestion.fields import clean_text
 from ingestion.tables import TableSpec
 from ingestion.validate import Rejection
+from warehouse.storable import storable, storable_text
 
 # The unique index quarantine_once keeps a record that every load meets again from piling up.
 _INSERT = """
@@ -36,11 +34,11 @@ def quarantine(
     """
     added = 0
     for rejection in rejections:
-        payload = _storable(rejection.payload)
+        payload = storable(rejection.payload)
         # With the location: ids, and so whole records, may be the same in two of them.
         text = json.dumps([location_id, payload], sort_keys=True, separators=(",", ":"))
         digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-        row_key = clean_text(rejection.row_key) if rejection.row_key else None
+        row_key = storable_text(rejection.row_key) if rejection.row_key else None
         added += connection.execute(
             _INSERT,
             (
@@ -49,18 +47,3 @@ def quarantine(
             ),
         ).rowcount  # fmt: skip
     return added
-
-
-def _storable(value: Any) -> Any:
-    """``value`` as jsonb can hold it; what it cannot hold becomes text that shows it."""
-    if isinstance(value, str):
-        return clean_text(value)
-    if isinstance(value, dict):
-        return {clean_text(str(key)): _storable(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_storable(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    return clean_text(str(value))

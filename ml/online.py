@@ -40,6 +40,7 @@ from ml.one_lead import (
 )
 from ml.sessions import Connection, Sessions
 from warehouse.database import Database
+from warehouse.storable import storable_text
 
 log = get_logger("ml.online")
 
@@ -183,6 +184,8 @@ class OnlineScorer:
             UnknownLeadError: no such lead.
             LeadEngineError: the warehouse is not built, or MLflow cannot be used.
         """
+        if storable_text(lead_id) != lead_id:
+            raise _unknown(lead_id)
         # A champion that is not at hand comes from MLflow, for which the loop cannot wait.
         champion = self._champion
         if champion is None:
@@ -382,8 +385,12 @@ async def _plan_storing(session: Connection) -> None:
 
 def _known(lead_id: str, row: asyncpg.Record | None) -> asyncpg.Record:
     if row is None:
-        raise UnknownLeadError(
-            f"There is no lead {lead_id!r}.",
-            remedy="Give a lead_id of marts.dim_leads: location and contact, joined by a colon.",
-        )
+        raise _unknown(lead_id)
     return row
+
+
+def _unknown(lead_id: str) -> UnknownLeadError:
+    return UnknownLeadError(
+        f"There is no lead {lead_id!r}.",
+        remedy="Give a lead_id of marts.dim_leads: location and contact, joined by a colon.",
+    )

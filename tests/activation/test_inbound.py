@@ -12,7 +12,7 @@ import uvicorn
 from twilio.request_validator import RequestValidator
 
 from activation.auto_reply import NO_ANSWER, answer
-from activation.inbound import InboundEvent, handle_events, store_events
+from activation.inbound import InboundEvent, handle_events, sendgrid_events, store_events
 from activation.preflight import PreflightError
 from providers.sandbox.launcher import SandboxProcess, start_sandbox
 from service.app import create_app
@@ -409,3 +409,30 @@ def test_a_call_is_kept_and_only_if_it_is_signed(world: World, service: str) -> 
     eventually(world, OPEN, [(0,)])
     kept = "select event_id, event_type, handling_error from ops.webhook_events"
     assert rows(world.database, kept) == [("CA1:completed", "call.status", None)]
+
+
+def test_a_stray_byte_loses_no_opt_out(world: World, service: str) -> None:
+    """PostgreSQL holds no NUL; Twilio does not ask twice whether we took a text."""
+    add_leads(world.database, [Lead("a", world.locations[0], phone=phone(971))])
+    token = world.settings.twilio_auth_token
+    assert token is not None
+    url = f"{service}/webhooks/twilio/sms"
+    form = {
+        "MessageSid": "SM1",
+        "From": phone(971),
+        "To": world.settings.locations()[0].from_number or "",
+        "Body": "stop\x00",
+    }
+    signature = RequestValidator(token.get_secret_value()).compute_signature(url, form)
+    answered = httpx.post(
+        url, data=form, headers={"X-Twilio-Signature": signature}, trust_env=False
+    )
+    assert answered.status_code == 200
+    eventually(world, REVOKED, [("sms",)])
+
+
+def test_events_of_mail_are_kept_with_what_postgres_cannot_hold(world: World) -> None:
+    event = {"sg_event_id": "1\x00", "event": "open", "useragent": "\x00 \ud800", "odd": float("nan")}
+    assert store_events(world.database, sendgrid_events([event])) == 1
+    kept = "select event_id, payload ->> 'useragent', payload ->> 'odd' from ops.webhook_events"
+    assert rows(world.database, kept) == [("1", " ?", "nan")]

@@ -36,6 +36,13 @@ def test_before_the_first_run_the_answer_says_what_to_do(client: TestClient) -> 
     assert "remedy" in answer.json() or "detail" in answer.json()
 
 
+def test_an_id_that_no_lead_can_have_is_unknown(client: TestClient) -> None:
+    """PostgreSQL holds no NUL."""
+    answer = client.post("/api/leads/loc:%00/score")
+    assert answer.status_code == 404
+    assert "no lead" in answer.json()["detail"]
+
+
 def test_the_description_of_the_api_has_the_score(client: TestClient) -> None:
     told = client.get("/openapi.json").json()["paths"]["/api/leads/{lead_id}/score"]["post"]
     assert [(one["name"], one["in"]) for one in told["parameters"]] == [("lead_id", "path")]
