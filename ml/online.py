@@ -47,6 +47,7 @@ log = get_logger("ml.online")
 # A promotion reaches the online path within this time.
 PROMOTION_SECONDS = 30.0
 _SETTLE_SECONDS = 1.0
+_FLUSH_SECONDS = 0.1
 # Scores computed at once in one process. Python runs one of them at a time anyway, and each further
 # session plans and warms up for itself.
 _SESSIONS = 2
@@ -274,7 +275,11 @@ class OnlineScorer:
                 log.exception("stored scores could not be seen to disk")
                 if self._stop.is_set():
                     break
-            await self._rest(_SETTLE_SECONDS)
+            # In the end there is nothing to wait for but PostgreSQL's next flush.
+            if self._stop.is_set():
+                await asyncio.sleep(_FLUSH_SECONDS)
+            else:
+                await self._rest(_SETTLE_SECONDS)
         if guard is not None:
             await guard.close(timeout=_CONNECT_SECONDS)
 
@@ -305,10 +310,7 @@ class OnlineScorer:
             await self._rest(PROMOTION_SECONDS)
 
     async def _rest(self, seconds: float) -> None:
-        """Until the time is over, or nearly at once if the end has come."""
-        if self._stop.is_set():
-            await asyncio.sleep(seconds / 10)
-            return
+        """Until the time is over or the end comes."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stop.wait()

@@ -1,7 +1,7 @@
 """What others wrote, in a form that PostgreSQL can hold.
 
-Text of its kind has no NUL and no halves of surrogate pairs, its JSON no NaN; JSON and forms that come
-over the wire can have all of them. Losing a stray byte is better than losing what carried it.
+Its text has no NUL and no halves of surrogate pairs, its JSON no NaN; JSON and forms that come over
+the wire can have all of them. Losing a stray byte is better than losing what carried it.
 """
 
 import math

@@ -432,7 +432,12 @@ def test_a_stray_byte_loses_no_opt_out(world: World, service: str) -> None:
 
 
 def test_events_of_mail_are_kept_with_what_postgres_cannot_hold(world: World) -> None:
-    event = {"sg_event_id": "1\x00", "event": "open", "useragent": "\x00 \ud800", "odd": float("nan")}
+    event = {
+        "sg_event_id": "1\x00",
+        "event": "open",
+        "useragent": "\x00 \ud800",
+        "odd": float("nan"),
+    }
     assert store_events(world.database, sendgrid_events([event])) == 1
     kept = "select event_id, payload ->> 'useragent', payload ->> 'odd' from ops.webhook_events"
     assert rows(world.database, kept) == [("1", " ?", "nan")]

@@ -1,6 +1,8 @@
 """Online scores: what changes them, what does not, and that none is lost."""
 
 import asyncio
+import gc
+import threading
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import timedelta
 from time import sleep
@@ -326,3 +328,48 @@ def test_a_champion_is_refreshed_behind_the_requests(
     monkeypatch.setattr(module, "load_scorer", fail)
     scorer._refresh()
     assert scores.score("loc:c70")["model_version"] == "2"
+
+
+def test_who_leaves_does_not_wait_for_the_next_refresh(
+    warehouse: Database, own_settings: Settings, champion: Champion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the last one is long over or still going on."""
+    monkeypatch.setattr(module, "PROMOTION_SECONDS", 3_600.0)
+    refreshing, go_on = threading.Event(), threading.Event()
+
+    def slowly(*_: Any) -> Champion:
+        refreshing.set()
+        go_on.wait(30)
+        return champion
+
+    async def leave(scorer: OnlineScorer, *, early: bool) -> None:
+        async with scorer:
+            assert await asyncio.to_thread(refreshing.wait, 30)
+            if early:
+                asyncio.get_running_loop().call_later(0.2, go_on.set)
+                return
+            go_on.set()
+            await asyncio.to_thread(scorer.champion)
+
+    monkeypatch.setattr(module, "has_champion", lambda *_: True)
+    monkeypatch.setattr(module, "load_scorer", slowly)
+    for early in (False, True):
+        refreshing.clear()
+        go_on.clear()
+        asyncio.run(asyncio.wait_for(leave(OnlineScorer(warehouse, own_settings), early=early), 20))
+
+
+def test_the_collector_leaves_alone_what_a_champion_has_left(scorer: OnlineScorer) -> None:
+    scorer.champion()
+    thresholds = gc.get_threshold()
+    try:
+        scorer._freeze()
+        frozen = gc.get_freeze_count()
+        assert frozen > 10_000
+        assert gc.get_threshold() == module._COLLECT_AFTER
+        kept = [[] for _ in range(1_000)]
+        scorer._freeze()
+        assert gc.get_freeze_count() <= frozen, kept  # the champion is the same one
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*thresholds)

@@ -24,7 +24,7 @@ from ml.champion import has_champion, load_champion
 from ml.evaluation import compare_with_truth
 from ml.model import LeadModel
 from ml.one_lead import UnknownLeadError
-from ml.online import score_lead
+from ml.online import OnlineScorer, score_lead
 from ml.registry import load_model
 from ml.replay import replay_scores
 from ml.score_table import drop_old_vectors
@@ -33,6 +33,7 @@ from ml.splits import held_out, split_by_time
 from ml.training import TrainingResult, train_from_warehouse
 from ml.watch import newest_alarm, watch
 from tests.conftest import clone, drop
+from tests.ml.scoring_loop import running
 from tests.ml.warehouse_rows import count, fill
 from warehouse.database import Database
 
@@ -333,12 +334,13 @@ def test_one_lead_online_equals_the_batch(db: Database, own_settings: Settings) 
     train_from_warehouse(db, own_settings)
     score_open_leads(db, own_settings)
     batch = scores_of(db)
-    for row in batch.iloc[::23].itertuples():
-        online = score_lead(db, own_settings, row.lead_id, as_of=row.as_of)
-        assert online["score"] == row.score
-        assert (online["tier"], online["reasons"]) == (row.tier, row.reasons)
-        assert online["features_digest"] == row.features_digest
-        assert online["model_version"] == row.model_version
+    with running(OnlineScorer(db, own_settings)) as scores:
+        for row in batch.iloc[::7].itertuples():
+            online = scores.score(row.lead_id, row.as_of)
+            assert online["score"] == row.score
+            assert (online["tier"], online["reasons"]) == (row.tier, row.reasons)
+            assert online["features_digest"] == row.features_digest
+            assert online["model_version"] == row.model_version
     now = score_lead(db, own_settings, batch.iloc[0]["lead_id"])
     assert json.dumps(now, default=str)
     assert now["features"]["days_since_created"] > 0
