@@ -19,6 +19,8 @@ from tests.dbt_project.raw_fixture import create_raw_tables
 from tests.end_to_end.test_up import free_port
 from warehouse.database import Database
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def home(settings: Settings, tmp_path: Path) -> Iterator[Settings]:
