@@ -1,6 +1,6 @@
 """Times scoring: one lead in process and over HTTP, and a million leads in one run.
 
-    python benchmarks/serving.py                        1,000,000 leads in the batch; 8 minutes
+    python benchmarks/serving.py                        1,000,000 leads in the batch; 5 minutes
     python benchmarks/serving.py --leads 50000 --online-leads 2000 --seconds 5           small
     python benchmarks/serving.py --write                also into docs/serving.md
 
