@@ -96,6 +96,7 @@ _WHAT_HAPPENS: dict[str, tuple[Change, str | None]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_random_changes_between_plan_and_dispatch_lead_to_no_wrong_send(world: World) -> None:
     chance = random.Random(7)  # noqa: S311 - repeatable changes
     location = world.locations[0]

@@ -45,6 +45,7 @@ def _weather(made: World, messages: int) -> Weather:
     )
 
 
+@pytest.mark.slow
 def test_whatever_breaks_nothing_is_sent_twice_and_nothing_is_lost(stormy: World) -> None:
     messages, kills, restarts, gusts, seeds = _SMALL
     outcome = _weather(stormy, messages).run(Storm(kills, restarts, gusts, seeds[0]))

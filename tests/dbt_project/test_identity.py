@@ -290,6 +290,7 @@ def test_a_link_is_known_from_the_later_of_its_ends_by_the_quickest_way(project:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_simulated_duplicates_are_found(template_database: Database, dbt_target: Path) -> None:
     """Against the truth of a brokerage of 3,000 contacts: 120 second records, 36 shared numbers.
 

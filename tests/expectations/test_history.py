@@ -141,6 +141,7 @@ def test_means_and_repeated_values_are_warned_of(good: Database) -> None:
     )
 
 
+@pytest.mark.slow
 def test_data_docs_have_a_page_per_table_and_no_personal_value(
     good: Database, tmp_path: Path
 ) -> None:

@@ -349,6 +349,7 @@ def test_one_lead_online_equals_the_batch(db: Database, own_settings: Settings) 
         score_lead(db, own_settings, "loc0:nobody")
 
 
+@pytest.mark.slow
 def test_two_processes_may_make_mlflows_tables_at_once(db: Database, tmp_path: Path) -> None:
     program = (
         "import sys; from leadengine.settings import load_settings;"

@@ -70,6 +70,7 @@ def strict(server: Server) -> Strict:
     return judge
 
 
+@pytest.mark.slow
 def test_three_processes_are_never_refused(db: Database, server: Server, strict: Strict) -> None:
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=work, args=(db.dbt_env(), server.url)) for _ in range(3)]
