@@ -37,14 +37,19 @@ class InboundEvent:
         provider: ``twilio`` or ``sendgrid``.
         event_id: unique within the provider; the same event told twice has the same.
         event_type: ``message.received``, ``message.status``, ``call.status``, or SendGrid's word.
-        payload: what the provider said, as PostgreSQL can hold it, with ``send_id`` where it
-            carries ours.
+        payload: what the provider said, with ``send_id`` where it carries ours.
+
+    All of it is kept as PostgreSQL can hold it.
     """
 
     provider: str
     event_id: str
     event_type: str
     payload: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        for name in ("event_id", "event_type", "payload"):
+            object.__setattr__(self, name, storable(getattr(self, name)))
 
 
 class _EventError(Exception):
@@ -341,13 +346,12 @@ def twilio_event(form: dict[str, str], send_id: str | None) -> InboundEvent:
     Raises:
         KeyError: the form has neither ``MessageSid`` nor ``CallSid``.
     """
-    form = storable(form)
     if "MessageSid" not in form and "CallSid" in form:
         event_id = f"{form['CallSid']}:{form.get('CallStatus', 'unknown')}"
         return InboundEvent("twilio", event_id, "call.status", dict(form))
     sid = form["MessageSid"]
     if "MessageStatus" in form:
-        payload = {**form, **({"send_id": storable(send_id)} if send_id else {})}
+        payload = {**form, **({"send_id": send_id} if send_id else {})}
         return InboundEvent("twilio", f"{sid}:{form['MessageStatus']}", "message.status", payload)
     return InboundEvent("twilio", f"{sid}:received", "message.received", dict(form))
 
@@ -359,6 +363,6 @@ def sendgrid_events(batch: Sequence[dict[str, Any]]) -> list[InboundEvent]:
         KeyError: an event lacks ``sg_event_id`` or ``event``.
     """
     return [
-        InboundEvent("sendgrid", str(event["sg_event_id"]), str(event["event"]), event)
-        for event in (storable(dict(event)) for event in batch)
+        InboundEvent("sendgrid", str(event["sg_event_id"]), str(event["event"]), dict(event))
+        for event in batch
     ]
